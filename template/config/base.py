@@ -1,0 +1,107 @@
+"""The template's settings: `copier update` improves them. Yours go into settings.py, which wins."""
+
+from pathlib import Path
+
+from environs import env
+
+from config import generated
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env.read_env(BASE_DIR / ".env", recurse=False)
+
+# manage.py and the tests set DJANGO_DEVELOPMENT; asgi.py and wsgi.py do not, so a server is in
+# production mode unless somebody decides otherwise.
+DEBUG = env.bool("DJANGO_DEBUG", default=env.bool("DJANGO_DEVELOPMENT", default=False))
+SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="") or ("only-for-development" if DEBUG else "")
+ALLOWED_HOSTS: list[str] = env.list("DJANGO_ALLOWED_HOSTS", default=[])
+
+INSTALLED_APPS = [
+    "homepage",  # before fanout: its templates and static files win
+    "fanout",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+WSGI_APPLICATION = "config.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "APP_DIRS": True,
+        "OPTIONS": {"environment": "fanout.environment.environment"},
+    },
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": BASE_DIR / "db.sqlite3",
+    },
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+
+# The homepage. FANOUT in settings.py sets options per service: {"promo": {"timeout": 0.5}}.
+FANOUT_TITLE = generated.TITLE
+FANOUT_STYLE = generated.STYLE
+FANOUT_COMPARE = env.bool("FANOUT_COMPARE", default=DEBUG)
+FANOUT_DEADLINE = env.float("FANOUT_DEADLINE", default=5.0)  # seconds, for a whole page
+FANOUT: dict[str, dict[str, object]] = {}
+
+# Where `manage.py fakes` listens; in development it stands in for every service without a URL.
+FAKES_URL = env.str("FAKES_URL", default="http://127.0.0.1:8001") if DEBUG else ""
+FAKES_LATENCY_MS: dict[str, int] = env.dict(
+    "FAKES_LATENCY_MS", default={}, subcast_values=int, key_value_delimiter=":"
+)
+
+FANOUT_SERVICES = {
+    name: {
+        "url": env.str(f"{name.upper()}_URL", default="") or (FAKES_URL and f"{FAKES_URL}/{name}/"),
+        **options,
+    }
+    for name, options in generated.SERVICES.items()
+}

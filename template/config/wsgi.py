@@ -1,0 +1,9 @@
+"""For WSGI servers, where every page waits in a thread of its own."""
+
+import os
+
+from fanout.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+application = get_wsgi_application()

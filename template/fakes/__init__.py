@@ -1,0 +1,1 @@
+"""Fake services to develop and test against; no part of production."""

@@ -1,0 +1,46 @@
+"""One ASGI application with a fake service at `/<name>/` for every name.
+
+The query asks for trouble: `latency_ms=500`, `fault=hang` (see `fakes.faults`), or `barrier=2`
+with `wait=0.5`: no answer until two distinct services wait together, and 504 after `wait` seconds.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from fakes.answers import get_answer
+from fakes.barrier import Barrier
+from fakes.faults import get_fault
+from fakes.latency import get_latency_ms
+
+
+def create_app(names: Collection[str], latency_ms: Mapping[str, int]) -> Starlette:
+    """Fakes for `names`, answering after `latency_ms` milliseconds or a time of their own."""
+    barrier = Barrier()
+
+    async def index(request: Request) -> Response:
+        return JSONResponse({name: str(request.url_for("service", name=name)) for name in names})
+
+    async def service(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in names:
+            raise HTTPException(404, f"There is no service {name!r}.")
+        query = request.query_params
+        try:
+            latency = float(query.get("latency_ms", latency_ms.get(name, get_latency_ms(name))))
+            parties = int(query.get("barrier", 0))
+            wait = float(query.get("wait", 0.5))
+            respond = get_fault(query.get("fault", ""))
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from None
+        await asyncio.sleep(latency / 1000)
+        if parties and not await barrier.wait(name, parties, wait, request):
+            raise HTTPException(504, f"{parties} services did not call together.")
+        return await respond(request, get_answer(name))
+
+    return Starlette(routes=[Route("/", index), Route("/{name}/", service, name="service")])

@@ -1,0 +1,62 @@
+"""What a service's answer means: pure functions over hostile bytes."""
+
+import json
+import re
+from typing import Any, Never
+from urllib.parse import urlsplit
+
+MAX_BYTES = 1024 * 1024
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+
+
+class BadAnswer(Exception):
+    """A service answered, but not with a section; the message says what came instead."""
+
+
+def read_answer(body: bytes) -> dict[str, Any]:
+    """The JSON object in `body`, with items that are safe to show.
+
+    There are a `title` and `items`, maybe empty. Every item has a `title`; its `text`, `url` and
+    `image` are strings if they are there, and the last two are http(s), relative or empty. Unknown
+    keys are left as they came. Raises BadAnswer.
+    """
+    try:
+        data = json.loads(body, parse_constant=_refuse)
+        if _SURROGATE.search(body):
+            json.dumps(data, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise BadAnswer("answered with something that is not JSON") from error
+    if not isinstance(data, dict):
+        raise BadAnswer("answered with JSON that is not an object")
+    if not isinstance(data.setdefault("title", ""), str):
+        raise BadAnswer("answered with a title that is not text")
+    items = data.setdefault("items", [])
+    if not isinstance(items, list) or not all(_is_item(item) for item in items):
+        raise BadAnswer("answered with items that are not a list of titled objects")
+    for item in items:
+        for key in ("url", "image"):
+            if not is_safe_link(item.get(key, "")):
+                item[key] = ""
+    return data
+
+
+def is_safe_link(url: str) -> bool:
+    """Whether a browser may follow `url`: relative, or http(s), with nothing hidden in it."""
+    try:
+        return not _CONTROL.search(url) and urlsplit(url).scheme in ("", "http", "https")
+    except ValueError:
+        return False
+
+
+def _is_item(item: object) -> bool:
+    return (
+        isinstance(item, dict)
+        and "title" in item
+        and all(isinstance(item.get(key, ""), str) for key in ("title", "text", "url", "image"))
+    )
+
+
+def _refuse(constant: str) -> Never:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,0 +1,48 @@
+"""The ASGI entry: Django, plus a lifespan that opens the connection pool and closes it."""
+
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any
+
+import django
+from django.conf import settings
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.asgi import ASGIHandler
+
+from fanout.checks import refuse_unready
+from fanout.client import pool
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Coroutine[Any, Any, None]]
+
+
+def get_asgi_application() -> Application:
+    """The site for ASGI servers; in development it serves the static files too."""
+    django.setup(set_prefix=False)
+    handler: Any = ASGIHandler()
+    if settings.DEBUG:
+        handler = ASGIStaticFilesHandler(handler)
+
+    async def application(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        else:
+            await handler(scope, receive, send)
+
+    return application
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """https://asgi.readthedocs.io/en/latest/specs/lifespan.html; a refusal to start is a message."""
+    await receive()
+    try:
+        refuse_unready()
+    except ImproperlyConfigured as error:
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        return
+    async with pool():
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+    await send({"type": "lifespan.shutdown.complete"})

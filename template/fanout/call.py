@@ -1,0 +1,80 @@
+"""One call of a service: bounded and measured, and always a section in the end."""
+
+import logging
+
+import httpx
+
+from fanout.answer import MAX_BYTES, BadAnswer, read_answer
+from fanout.deadline import Deadline
+from fanout.section import Section
+from fanout.service import Service
+
+logger = logging.getLogger("fanout")
+
+
+class Call:
+    """What the sync and the async way of calling share: everything but the waiting."""
+
+    def __init__(self, service: Service, deadline: Deadline) -> None:
+        """Start a call that may take `seconds`."""
+        self.seconds = deadline.budget(service.timeout)
+        self._service = service
+        self._deadline = deadline
+        self._start = deadline.elapsed()
+        self._body = bytearray()
+
+    def check_status(self, status: int) -> None:
+        """Refuse anything but a 2xx with BadAnswer; redirects are not followed."""
+        if not httpx.codes.is_success(status):
+            raise BadAnswer(f"answered with status {status}")
+
+    def receive(self, chunk: bytes) -> None:
+        """Take a piece of the body, decompressed; BadAnswer once there are over MAX_BYTES."""
+        self._body += chunk
+        if len(self._body) > MAX_BYTES:
+            raise BadAnswer(f"answered with more than {MAX_BYTES} bytes")
+
+    def succeed(self) -> Section:
+        """The section in the body that was received. Raises BadAnswer."""
+        data = read_answer(bytes(self._body))
+        return Section(
+            name=self._service.name,
+            title=data["title"] or self._service.label,
+            state="ok",
+            start=self._start,
+            duration=self._deadline.elapsed() - self._start,
+            data=data,
+        )
+
+    def fail(self, error: Exception) -> Section:
+        """The section of a call that ended in `error`, whatever it was; logs one line."""
+        expected = isinstance(error, BadAnswer | httpx.HTTPError | httpx.InvalidURL | TimeoutError)
+        problem = self._describe(error)
+        logger.warning(
+            "%s %s",
+            self._service.name,
+            problem,
+            extra={"service": self._service.name},
+            exc_info=None if expected else error,
+        )
+        return Section(
+            name=self._service.name,
+            title=self._service.label,
+            state="failed",
+            start=self._start,
+            duration=self._deadline.elapsed() - self._start,
+            error=problem,
+        )
+
+    def _describe(self, error: Exception) -> str:
+        match error:
+            case BadAnswer():
+                return str(error)
+            case TimeoutError() | httpx.TimeoutException():
+                return f"did not answer within {self.seconds:.2f} s"
+            case httpx.ConnectError():
+                return f"could not be reached: {error}"
+            case httpx.NetworkError() | httpx.RemoteProtocolError():
+                return f"broke off: {str(error) or type(error).__name__}"
+            case _:
+                return f"could not be called: {type(error).__name__}: {error}"

@@ -1,0 +1,22 @@
+"""The deadline of a page, and the share of it that one call gets."""
+
+import time
+
+SHARE = 0.85  # of what is left: the rest is for putting the page together, as in KrakenD
+
+
+class Deadline:
+    """The most that one page may take, counted from now."""
+
+    def __init__(self, seconds: float) -> None:
+        """Start the clock; `seconds` are for the whole page."""
+        self._seconds = seconds
+        self._start = time.monotonic()
+
+    def elapsed(self) -> float:
+        """Seconds since the page began."""
+        return time.monotonic() - self._start
+
+    def budget(self, timeout: float) -> float:
+        """Seconds that a call may take which starts now: `timeout`, or less if little is left."""
+        return max(0.0, min(timeout, SHARE * (self._seconds - self.elapsed())))

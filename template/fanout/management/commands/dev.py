@@ -1,0 +1,79 @@
+"""`manage.py dev`: everything that developing needs, in one terminal."""
+
+import copy
+import os
+import socket
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
+
+import uvicorn
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from uvicorn.config import LOGGING_CONFIG
+from uvicorn.supervisors import ChangeReload
+
+from fanout.management.commands.fakes import create_server, listen
+from fanout.service import services
+from fanout.views import VIEWS
+
+
+class Command(BaseCommand):
+    """Runs until Ctrl-C, which ends all of it."""
+
+    help = "Migrates the database, then runs the site with reload and the fake services."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """The port of the site; the fakes take the one after it."""
+        parser.add_argument("--port", type=int, default=8000)
+
+    def handle(self, *, port: int, **options: Any) -> None:
+        """Listen, migrate, serve."""
+        if not settings.DEBUG:
+            raise CommandError("dev is for development, and DJANGO_DEBUG is off.")
+        faked = [s.name for s in services() if s.url.startswith(f"{settings.FAKES_URL}/")]
+        with listen(port, "dev --port") as site, listen(port + 1, "dev --port") as fakes:
+            call_command("migrate", verbosity=0)
+            self.announce(port, faked)
+            os.environ["FAKES_URL"] = f"http://127.0.0.1:{port + 1}"
+            with _serve_fakes(fakes):
+                _serve_site(site)
+        self.stdout.write("Stopped.")
+
+    def announce(self, port: int, faked: list[str]) -> None:
+        """Print every address."""
+        site = f"http://127.0.0.1:{port}/"
+        lines = [f"Homepage  {site}  ({settings.FANOUT_STYLE})"]
+        lines += [f"Compare   {site}compare/{s}/" for s in VIEWS if settings.FANOUT_COMPARE]
+        lines += [f"Fake      http://127.0.0.1:{port + 1}/{name}/" for name in faked]
+        self.stdout.write("\n  ".join(["", *lines, "", "Ctrl-C stops all of it.", ""]))
+        self.stdout.flush()
+
+
+@contextmanager
+def _serve_fakes(sock: socket.socket) -> Iterator[None]:
+    """Serve the fakes from a thread: they end with the block, and with the process."""
+    server = create_server()
+    thread = Thread(target=server.run, kwargs={"sockets": [sock]})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _serve_site(sock: socket.socket) -> None:
+    """Serve the site from a process that starts anew when code changes; until Ctrl-C."""
+    logging = copy.deepcopy(LOGGING_CONFIG)
+    logging["loggers"]["uvicorn.error"]["level"] = "WARNING"  # requests and trouble, no chatter
+    config = uvicorn.Config(
+        "config.asgi:application",
+        log_config=logging,
+        reload=True,
+        reload_dirs=[str(settings.BASE_DIR)],
+    )
+    ChangeReload(config, target=uvicorn.Server(config).run, sockets=[sock]).run()

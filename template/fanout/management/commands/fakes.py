@@ -1,0 +1,53 @@
+"""`manage.py fakes`: the fake services alone."""
+
+import socket
+from argparse import ArgumentParser
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvicorn
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from fakes.app import create_app
+
+
+class Command(BaseCommand):
+    """Runs until Ctrl-C."""
+
+    help = "Runs a fake service for every service of the homepage."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """The port: FAKES_URL's, unless another one is given."""
+        parser.add_argument("--port", type=int, default=urlsplit(settings.FAKES_URL).port or 8001)
+
+    def handle(self, *, port: int, **options: Any) -> None:
+        """Listen and serve."""
+        with listen(port, "fakes --port") as sock, suppress(KeyboardInterrupt):
+            self.stdout.write(f"Fake services at http://127.0.0.1:{port}/ until Ctrl-C.")
+            self.stdout.flush()
+            create_server().run(sockets=[sock])
+
+
+def create_server() -> uvicorn.Server:
+    """A server for the fakes of all services, not yet listening."""
+    app = create_app(settings.FANOUT_SERVICES, settings.FAKES_LATENCY_MS)
+    return uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=75)
+    )
+
+
+def listen(port: int, way_out: str) -> socket.socket:
+    """A socket on `port` of this machine. Raises CommandError, which shows the `way_out`."""
+    try:
+        if not 0 < port < 65536:
+            raise OSError("ports are numbers from 1 to 65535")
+        sock = socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise CommandError(
+            f"Port {port} cannot be used: {error.strerror or error}. "
+            f"Choose another: manage.py {way_out} PORT"
+        ) from None
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else an answer waits for an ACK
+    return sock

@@ -1,0 +1,26 @@
+"""A section: what one service gives to a page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+State = Literal["ok", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """The outcome of one call; times are in seconds, `start` counts from the page's beginning."""
+
+    name: str  # the service's
+    title: str  # the heading
+    state: State
+    start: float
+    duration: float
+    error: str = ""  # why it failed: for logs and developers, not for visitors
+    data: Mapping[str, Any] = field(default_factory=dict)  # the answer, as `read_answer` left it
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """What to show, each with a `title`; none for a failed section."""
+        items: list[dict[str, Any]] = self.data.get("items", [])
+        return items

@@ -1,0 +1,22 @@
+"""An async view that starts all calls at once and waits for them together."""
+
+import asyncio
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.views.decorators.http import require_safe
+
+from fanout.client import get_async_client
+from fanout.deadline import Deadline
+from fanout.fetch import afetch
+from fanout.response import PageResponse
+from fanout.service import services
+
+
+@require_safe
+async def home(request: HttpRequest) -> PageResponse:
+    """The homepage, in the time of the slowest service."""
+    deadline = Deadline(settings.FANOUT_DEADLINE)
+    async with get_async_client() as client:
+        sections = await asyncio.gather(*[afetch(client, s, deadline) for s in services()])
+    return PageResponse(request, "gather", sections, deadline)

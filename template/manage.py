@@ -1,0 +1,22 @@
+#!/usr/bin/env python
+"""Django's command line, in development mode unless DJANGO_DEBUG says otherwise."""
+
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+from environs import EnvError
+
+
+def main() -> None:
+    """Run the command; a bad environment variable ends in one sentence."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    os.environ.setdefault("DJANGO_DEVELOPMENT", "true")
+    try:
+        execute_from_command_line(sys.argv)
+    except EnvError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Real fake services on a real socket, and two of them that every test can break."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
+
+import pytest
+import uvicorn
+from django.test import AsyncClient, Client
+from django.urls import reverse
+from pytest_django import Settings
+
+from config.generated import SERVICES
+from fakes.app import create_app
+from fanout.response import PageResponse
+from fanout.views import VIEWS
+
+Get = Callable[[str], PageResponse]
+
+
+@contextmanager
+def serve(app: Any, **options: Any) -> Iterator[str]:
+    """Serve an ASGI application on a free port; the value is its address."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", **options))
+    thread = Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
+        assert server.started, "the server refused to start"
+        host, port = server.servers[0].sockets[0].getsockname()
+        yield f"http://{host}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def fakes() -> Iterator[str]:
+    """The address of fakes for the project's services, and for `alpha` and `beta`."""
+    with serve(create_app([*SERVICES, "alpha", "beta"], {}), timeout_keep_alive=75) as address:
+        yield address
+
+
+@pytest.fixture(autouse=True)
+def _project_services(settings: Settings, fakes: str) -> None:
+    """The project's own services, faked, without latency, and with time enough anywhere."""
+    settings.FANOUT_DEADLINE = 60.0
+    settings.FANOUT = {
+        name: {
+            **settings.FANOUT.get(name, {}),
+            "url": f"{fakes}/{name}/?latency_ms=0",
+            "timeout": 30.0,
+        }
+        for name in settings.FANOUT_SERVICES
+    }
+
+
+@pytest.fixture
+def two_services(settings: Settings, fakes: str) -> Callable[..., None]:
+    """Make `alpha` and `beta` the only services; the arguments ask for trouble: `beta="fault=hang"`.
+
+    A service in trouble gets 0.2 s, one without gets all the time there is.
+    """
+
+    def use(**trouble: str) -> None:
+        settings.FANOUT = {}
+        settings.FANOUT_SERVICES = {
+            name: {
+                "url": f"{fakes}/{name}/?latency_ms=0&{trouble.get(name, '')}",
+                "timeout": 0.2 if name in trouble else 30.0,
+            }
+            for name in ("alpha", "beta")
+        }
+
+    use()
+    return use
+
+
+@pytest.fixture(params=VIEWS)
+def style(request: pytest.FixtureRequest) -> str:
+    """Every style."""
+    return str(request.param)
+
+
+@pytest.fixture(params=["asgi", "wsgi"])
+def get(request: pytest.FixtureRequest, client: Client, async_client: AsyncClient) -> Get:
+    """Get the page of a style, through Django's ASGI handler and through its WSGI handler."""
+
+    def get(style: str) -> PageResponse:
+        path = reverse(f"compare-{style}")
+        response: Any = (
+            client.get(path) if request.param == "wsgi" else asyncio.run(async_client.get(path))
+        )
+        assert isinstance(response, PageResponse)
+        return response
+
+    return get

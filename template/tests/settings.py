@@ -1,0 +1,10 @@
+"""The project's settings for its tests: in development mode, whatever the environment says."""
+
+import os
+
+os.environ["DJANGO_DEBUG"] = "true"
+
+from config.settings import *  # noqa: F403
+
+ALLOWED_HOSTS = ["127.0.0.1"]
+FANOUT_COMPARE = True

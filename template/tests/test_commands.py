@@ -1,0 +1,136 @@
+"""manage.py dev and manage.py fakes, as people run them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from config.generated import SERVICES
+from fanout.views import VIEWS
+
+PROJECT = Path(__file__).parent.parent
+SETTINGS = """
+from tests.settings import *
+
+DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": {database!r}}}}}
+"""
+Manage = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def manage(tmp_path: Path) -> Iterator[Manage]:
+    """Start `manage.py` with a database of its own and all services faked; killed after the test."""
+    if sys.platform == "win32":
+        pytest.skip("A test cannot press Ctrl-C on Windows.")
+    (tmp_path / "own_settings.py").write_text(
+        SETTINGS.format(database=str(tmp_path / "db.sqlite3")), encoding="utf-8"
+    )
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "own_settings",
+        **{f"{name.upper()}_URL": "" for name in SERVICES},
+    }
+    with ExitStack() as stack:
+
+        def start(*command: str) -> subprocess.Popen[str]:
+            process = stack.enter_context(
+                subprocess.Popen(  # noqa: S603 - the project's own command
+                    [sys.executable, "manage.py", *command],
+                    cwd=PROJECT,
+                    env=environment,
+                    start_new_session=True,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+def find_free_ports() -> int:
+    """The first of two neighbouring ports that nobody uses."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            port: int = sock.getsockname()[1]
+            try:
+                socket.create_server(("127.0.0.1", port + 1)).close()
+            except (OSError, OverflowError):
+                continue
+            return port
+
+
+def read_until(process: "subprocess.Popen[str]", word: str) -> list[str]:
+    """The lines that a process prints, up to one with `word` in it."""
+    assert process.stdout
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if word in line:
+            return lines
+    raise AssertionError(f"{word!r} was not printed in {lines}")
+
+
+def press_ctrl_c(process: "subprocess.Popen[str]") -> None:
+    """Interrupt a command and its children, as a terminal does, and see all of them end well."""
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=20)  # until nobody holds the pipe any more
+    assert process.returncode == 0
+
+
+def test_dev_runs_the_site_and_the_fakes_until_ctrl_c(manage: Manage) -> None:
+    port = find_free_ports()
+    site, fakes = f"http://127.0.0.1:{port}/", f"http://127.0.0.1:{port + 1}/"
+    process = manage("dev", "--port", str(port))
+    printed = "".join(read_until(process, "Ctrl-C"))
+    assert f"Homepage  {site} " in printed
+    assert all(f"Compare   {site}compare/{style}/\n" in printed for style in VIEWS)
+    assert all(f"Fake      {fakes}{name}/\n" in printed for name in SERVICES)
+    response = httpx.get(site, timeout=20)
+    assert response.status_code == 200
+    assert response.headers["X-Fanout-Complete"] == "true"
+    press_ctrl_c(process)
+    for address in (site, fakes):
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(address)
+
+
+def test_fakes_runs_the_fakes_until_ctrl_c(manage: Manage) -> None:
+    port = find_free_ports()
+    process = manage("fakes", "--port", str(port))
+    read_until(process, "Ctrl-C")
+    addresses = httpx.get(f"http://127.0.0.1:{port}/", timeout=20).json()
+    assert list(addresses) == list(SERVICES)
+    assert all(httpx.get(url).json()["items"] for url in addresses.values())
+    press_ctrl_c(process)
+
+
+@pytest.mark.parametrize("command", ["dev", "fakes"])
+@pytest.mark.parametrize("port", [None, 70000])
+def test_a_port_that_cannot_be_used_is_one_clear_line(
+    command: str, port: int | None, settings: Settings
+) -> None:
+    settings.DEBUG = True
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = port or taken.getsockname()[1]
+        with pytest.raises(
+            CommandError, match=rf"^Port {port} .* manage.py {command} --port PORT$"
+        ):
+            call_command(command, port=port)
+
+
+def test_dev_is_refused_in_production(settings: Settings) -> None:
+    settings.DEBUG = False
+    with pytest.raises(CommandError, match="DJANGO_DEBUG is off"):
+        call_command("dev")

@@ -1,0 +1,53 @@
+"""The homepage of this project, in every style."""
+
+import runpy
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import Settings
+
+from fanout import urls
+from tests.conftest import Get
+
+
+def test_shows_a_section_of_every_service(get: Get, style: str, settings: Settings) -> None:
+    response = get(style)
+    assert response.status_code == 200
+    assert response.page.style == style
+    assert [section.name for section in response.page.sections] == list(settings.FANOUT_SERVICES)
+    assert {section.state for section in response.page.sections} == {"ok"}
+
+
+def test_headers_of_a_complete_page(get: Get, style: str, settings: Settings) -> None:
+    headers = get(style).headers
+    assert headers["X-Fanout-Complete"] == "true"
+    assert headers["Cache-Control"] == "private"
+    assert headers["Vary"] == "Cookie"
+    timings = [entry.split(";dur=") for entry in headers["Server-Timing"].split(", ")]
+    assert [name for name, _ in timings] == [*settings.FANOUT_SERVICES, "total"]
+    assert all(float(duration) >= 0 for _, duration in timings)
+
+
+def test_home_is_in_the_chosen_style(client: Client, settings: Settings) -> None:
+    response: Any = client.get(reverse("home"))
+    assert response.page.style == settings.FANOUT_STYLE
+
+
+def test_only_get_and_head_are_answered(client: Client, style: str) -> None:
+    assert client.head(reverse(f"compare-{style}")).status_code == 200
+    assert client.post(reverse(f"compare-{style}")).status_code == 405
+
+
+@pytest.mark.django_db
+def test_the_admin_keeps_djangos_templates(client: Client) -> None:
+    response = client.get(reverse("admin:login"))
+    assert response.status_code == 200
+    assert response.templates[0].name == "admin/login.html"
+
+
+def test_the_comparison_can_be_switched_off(settings: Settings) -> None:
+    settings.FANOUT_COMPARE = False
+    routes = [str(route.pattern) for route in runpy.run_path(urls.__file__)["urlpatterns"]]
+    assert routes == ["", "admin/"]

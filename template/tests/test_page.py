@@ -1,0 +1,65 @@
+"""How a page is put together from its sections."""
+
+from pathlib import Path
+
+import pytest
+from django.test import RequestFactory
+from pytest_django import Settings
+
+from fanout.deadline import Deadline
+from fanout.response import PageResponse
+from fanout.section import Section
+
+HOSTILE = "</h2><script>alert('&')</script>"
+
+
+def make_section(name: str) -> Section:
+    """A section with one hostile item."""
+    return Section(
+        name=name,
+        title=HOSTILE,
+        state="ok",
+        start=0.0,
+        duration=0.0,
+        data={"items": [{"title": HOSTILE, "text": HOSTILE, "url": "/", "image": "/"}]},
+    )
+
+
+def respond(rf: RequestFactory) -> PageResponse:
+    """A page of the sections alpha and beta."""
+    return PageResponse(
+        rf.get("/"), "sync", [make_section("alpha"), make_section("beta")], Deadline(1.0)
+    )
+
+
+def test_what_a_service_says_is_shown_as_text(rf: RequestFactory) -> None:
+    html = respond(rf).content.decode()
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(&#39;&amp;&#39;)" in html
+
+
+@pytest.fixture
+def broken_template(settings: Settings, tmp_path: Path) -> None:
+    """A template for alpha's section that fails."""
+    (tmp_path / "fanout" / "sections").mkdir(parents=True)
+    template = tmp_path / "fanout" / "sections" / "alpha.html"
+    template.write_text("{{ section.data.price * 2 }}", encoding="utf-8")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+
+
+@pytest.mark.usefixtures("broken_template")
+def test_a_template_that_fails_costs_its_own_section(
+    rf: RequestFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    response = respond(rf)
+    assert [section.state for section in response.page.sections] == ["failed", "ok"]
+    assert response.status_code == 200
+    assert caplog.messages == ["alpha has a template that fails"]
+    assert caplog.records[0].exc_info
+
+
+@pytest.mark.usefixtures("broken_template")
+def test_in_development_it_is_an_error_page(rf: RequestFactory, settings: Settings) -> None:
+    settings.DEBUG = True
+    with pytest.raises(Exception, match="'dict object' has no attribute 'price'"):
+        respond(rf)

@@ -1,0 +1,84 @@
+"""The site under real servers: ASGI with its lifespan, and WSGI."""
+
+import asyncio
+from threading import Thread
+from typing import Any
+from wsgiref.simple_server import make_server
+
+import httpx
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
+from django.urls import reverse
+from pytest_django import Settings
+
+from fanout.asgi import get_asgi_application
+from fanout.client import get_async_client, pool
+from fanout.wsgi import get_wsgi_application
+from tests.conftest import serve
+
+
+def test_asgi(style: str) -> None:
+    with serve(get_asgi_application()) as address:
+        response = httpx.get(address + reverse(f"compare-{style}"))
+    assert response.status_code == 200
+    assert response.headers["X-Fanout-Complete"] == "true"
+
+
+def test_wsgi(style: str) -> None:
+    with make_server("127.0.0.1", 0, get_wsgi_application()) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        response = httpx.get(f"http://127.0.0.1:{server.server_port}" + reverse(f"compare-{style}"))
+        thread.join()
+    assert response.status_code == 200
+    assert response.headers["X-Fanout-Complete"] == "true"
+
+
+def test_asgi_serves_static_files_in_development(settings: Settings) -> None:
+    settings.DEBUG = True
+    with serve(get_asgi_application()) as address:
+        assert httpx.get(address + static("fanout/site.css")).status_code == 200
+
+
+def test_a_server_shares_one_client_and_closes_it() -> None:
+    async def live() -> None:
+        async with pool():
+            async with get_async_client() as first, get_async_client() as second:
+                assert first is second
+            assert not first.is_closed
+        assert first.is_closed
+
+    asyncio.run(live())
+
+
+def test_without_a_pool_a_page_has_a_client_of_its_own() -> None:
+    async def live() -> None:
+        async with get_async_client() as first, get_async_client() as second:
+            assert first is not second
+        assert first.is_closed
+        assert second.is_closed
+
+    asyncio.run(live())
+
+
+def test_servers_refuse_to_start_without_what_production_needs(settings: Settings) -> None:
+    settings.DEBUG = False
+    settings.SECRET_KEY = ""
+    settings.ALLOWED_HOSTS = []
+    settings.FANOUT_SERVICES = {"alpha": {"url": ""}}
+    missing = "DJANGO_SECRET_KEY, DJANGO_ALLOWED_HOSTS, ALPHA_URL"
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(get_asgi_application()({"type": "lifespan"}, receive, send))
+    [refusal] = sent
+    assert refusal["type"] == "lifespan.startup.failed"
+    assert missing in refusal["message"]
+    with pytest.raises(ImproperlyConfigured, match=missing):
+        get_wsgi_application()

@@ -1,0 +1,36 @@
+"""The styles differ in how they wait, and in nothing else."""
+
+from collections.abc import Callable
+
+import pytest
+from pytest_django import Settings
+
+from tests.conftest import Get
+
+
+@pytest.mark.usefixtures("two_services")
+def test_every_style_gives_the_same_sections(get: Get) -> None:
+    contents = [
+        [(section.name, section.title, section.state, section.data) for section in page.sections]
+        for page in (get(style).page for style in ("sync", "naive", "gather"))
+    ]
+    assert len(contents[0]) == 2
+    assert contents[0] == contents[1] == contents[2]
+
+
+def test_gather_calls_all_services_at_once(
+    get: Get, two_services: Callable[..., None], settings: Settings
+) -> None:
+    two_services(alpha="barrier=2&wait=20", beta="barrier=2&wait=20")
+    settings.FANOUT = {"alpha": {"timeout": 30.0}, "beta": {"timeout": 30.0}}
+    assert get("gather").page.complete
+
+
+@pytest.mark.parametrize("style", ["sync", "naive"])
+def test_the_others_call_one_after_another(
+    get: Get, style: str, two_services: Callable[..., None], settings: Settings
+) -> None:
+    two_services(alpha="barrier=2&wait=0.1", beta="barrier=2&wait=0.1")
+    settings.FANOUT = {"alpha": {"timeout": 30.0}, "beta": {"timeout": 30.0}}
+    page = get(style).page
+    assert [section.error for section in page.sections] == ["answered with status 504"] * 2
