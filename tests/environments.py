@@ -1,0 +1,88 @@
+"""The virtual environments that generated projects run in: the oldest Python and the newest one.
+
+What a project needs does not depend on the answers, so all projects share them.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+CANDIDATES = ["3.11", "3.12", "3.13", "3.14"]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with everything that a generated project needs."""
+
+    path: Path
+
+    def run(self, project: Path, *command: str, **variables: str) -> str:
+        """What `command` prints, run in `project`; AssertionError with all of it if it fails."""
+        scripts = self.path / ("Scripts" if sys.platform == "win32" else "bin")
+        process = subprocess.run(
+            [scripts / command[0], *command[1:]],
+            cwd=project,
+            env={**clean_environment(), **variables},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        printed = process.stdout + process.stderr
+        assert process.returncode == 0, f"{' '.join(command)} in {project}:\n{printed}"
+        return printed
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what the template's own `uv run` and a user's .env put there."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DJANGO_", "FANOUT_", "FAKES_", "COV_", "COVERAGE_", "PYTEST_"))
+        and name not in ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT")
+    }
+
+
+def uv(*command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run uv; `uv run` leaves its own path in UV. All of pyenv's Pythons are there for it."""
+    if shutil.which("pyenv"):
+        versions = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True)
+        variables["PYENV_VERSION"] = ":".join(versions.stdout.split())
+    return subprocess.run(
+        [os.environ.get("UV", "uv"), *command],
+        env={**clean_environment(), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def find_pythons() -> dict[str, str]:
+    """The path of each Python of this machine that a project supports, oldest first."""
+    found = {
+        version: uv("python", "find", "--system", "--no-python-downloads", version)
+        for version in CANDIDATES
+    }
+    return {version: p.stdout.strip() for version, p in found.items() if p.returncode == 0}
+
+
+def make_environments(project: Path, folder: Path) -> None:
+    """Make `folder`/oldest and `folder`/newest. Raises AssertionError with what uv prints."""
+    pythons = list(find_pythons().values())
+    for name, python in {"oldest": pythons[0], "newest": pythons[-1]}.items():
+        installed = uv(
+            *(
+                "sync",
+                "--quiet",
+                "--compile-bytecode",
+                "--python",
+                python,
+                "--project",
+                str(project),
+            ),
+            UV_PROJECT_ENVIRONMENT=str(folder / name),
+        )
+        assert installed.returncode == 0, installed.stderr

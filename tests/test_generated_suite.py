@@ -1,0 +1,32 @@
+"""Generated projects pass their own tests, with full coverage, and strict types."""
+
+import re
+from itertools import product
+
+import pytest
+
+from tests.conftest import Copy
+from tests.environments import Environment
+from tests.test_rendering import COUNTS, PROJECT_NAMES, STYLES, awkward_names
+
+# Every style with every count, and either with both Pythons.
+ROWS = [
+    (style, count, ["oldest", "newest"][index % 2])
+    for index, (style, count) in enumerate(product(STYLES, COUNTS))
+]
+
+
+@pytest.mark.parametrize(("style", "count", "environment"), ROWS, indirect=["environment"])
+def test_a_project_passes_its_own_tests(
+    copy: Copy, environment: Environment, style: str, count: int
+) -> None:
+    project = copy(
+        project_name=PROJECT_NAMES[count % len(PROJECT_NAMES)],
+        service_count=count,
+        service_names=awkward_names(count),
+        style=style,
+    )
+    printed = environment.run(project, "pytest", "-p", "no:cacheprovider", "--cov")
+    assert not re.search(r"\d skipped", printed), printed
+    environment.run(project, "python", "manage.py", "makemigrations", "--check")
+    environment.run(project, "mypy", "--cache-dir", str(environment.path / ".mypy_cache"))

@@ -1,0 +1,110 @@
+"""Every combination of answers gives a project that is in order before anybody runs it."""
+
+import tomllib
+from itertools import product
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT, Copy
+from tests.environments import Environment
+
+STYLES = ["sync", "naive", "gather"]
+COUNTS = [1, 2, 3, 8, 32]
+PROJECT_NAMES = [
+    "Bookshop",
+    """O'Reilly's "Books": 100% & <b>more</b> \\ #1""",
+    "Книги 📚 {{ 7 * 7 }} {% raw %} {# … #} ${HOME}",
+    "'''\"\"\"\\",
+    "本" * 60,
+]
+SERVICE_NAMES = ["promo", "a", "x" * 40, "self", "items", "request", "print", "settings", "page"]
+
+
+def awkward_names(count: int) -> str:
+    """As many names as that, which mean something in Python, Django or Jinja."""
+    names = [*SERVICE_NAMES, *(f"n{number}" for number in range(32))]
+    return ",".join(names[:count])
+
+
+@pytest.mark.parametrize("project_name", PROJECT_NAMES)
+@pytest.mark.parametrize(("style", "count"), list(product(STYLES, COUNTS)))
+def test_a_project_is_in_order(
+    copy: Copy, newest: Environment, style: str, count: int, project_name: str
+) -> None:
+    names = awkward_names(count)
+    project = copy(project_name=project_name, service_count=count, service_names=names, style=style)
+    assert read_answers(project) == {
+        "project_name": project_name,
+        "service_count": count,
+        "service_names": names,
+        "style": style,
+    }
+    for module in project.rglob("*.py"):
+        compile(module.read_text(encoding="utf-8"), module, "exec")
+    generated: dict[str, object] = {}
+    exec((project / "config/generated.py").read_text(encoding="utf-8"), generated)  # noqa: S102
+    assert generated["TITLE"] == project_name
+    assert generated["STYLE"] == style
+    assert generated["SERVICES"] == {name: {} for name in names.split(",")}
+    assert tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    newest.run(project, "ruff", "check", "--no-cache")
+    newest.run(project, "ruff", "format", "--check", "--no-cache")
+    newest.run(project, "python", "manage.py", "check", "--fail-level", "WARNING")
+
+
+def test_defaults_alone_are_enough(copy: Copy) -> None:
+    assert read_answers(copy()) == {
+        "project_name": "Bookshop",
+        "service_count": 2,
+        "service_names": "promo, recco",
+        "style": "gather",
+    }
+
+
+def test_the_same_answers_give_the_same_bytes(copy: Copy) -> None:
+    assert read_files(copy("one", service_count=12)) == read_files(copy("two", service_count=12))
+
+
+def test_nothing_but_the_project_is_copied(copy: Copy) -> None:
+    folders = {path.name for path in copy().iterdir() if path.is_dir()}
+    assert folders == {"config", "fakes", "fanout", "homepage", "tests"}
+
+
+def test_file_names_are_legal_on_windows(copy: Copy) -> None:
+    for path in [*read_files(copy()), *(str(p) for p in (ROOT / "template").rglob("*.jinja"))]:
+        assert not set(path) & set('|":?*<>'), path
+
+
+@pytest.mark.parametrize("rendered", sorted((ROOT / "template").rglob("*.jinja")), ids=str)
+def test_plain_siblings_have_not_drifted(copy: Copy, rendered: Path) -> None:
+    """The template runs in place with the defaults, in files that Copier ignores."""
+    sibling = rendered.with_suffix("")
+    if sibling.exists():
+        copied = copy() / sibling.relative_to(ROOT / "template")
+        assert copied.read_text(encoding="utf-8") == sibling.read_text(encoding="utf-8"), (
+            f"cp {copied} {sibling}"
+        )
+
+
+def test_the_template_runs_in_place(newest: Environment) -> None:
+    template = ROOT / "template"
+    newest.run(template, "python", "-B", "manage.py", "check")
+    newest.run(template, "ruff", "check", "--no-cache")
+    newest.run(template, "ruff", "format", "--check", "--no-cache")
+
+
+def read_answers(project: Path) -> dict[str, object]:
+    """What Copier will remember of the questions."""
+    answers = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
+    return {name: answer for name, answer in answers.items() if not name.startswith("_")}
+
+
+def read_files(project: Path) -> dict[str, bytes]:
+    """Every file of a project, by its path."""
+    return {
+        path.relative_to(project).as_posix(): path.read_bytes()
+        for path in project.rglob("*")
+        if path.is_file()
+    }
