@@ -1,4 +1,4 @@
-"""The virtual environments that generated projects run in: the oldest Python and the newest one.
+"""The virtual environments that generated projects run in: the oldest of all, and the newest.
 
 What a project needs does not depend on the answers, so all projects share them.
 """
@@ -70,19 +70,19 @@ def find_pythons() -> dict[str, str]:
 
 
 def make_environments(project: Path, folder: Path) -> None:
-    """Make `folder`/oldest and `folder`/newest. Raises AssertionError with what uv prints."""
+    """Make `folder`/oldest and `folder`/newest. Raises AssertionError with what uv prints.
+
+    The oldest has the oldest Python here and the lowest version of each dependency that the project
+    allows, the newest the newest of both.
+    """
     pythons = list(find_pythons().values())
-    for name, python in {"oldest": pythons[0], "newest": pythons[-1]}.items():
+    for name, python, resolution in (
+        ("oldest", pythons[0], "lowest-direct"),
+        ("newest", pythons[-1], "highest"),
+    ):
         installed = uv(
-            *(
-                "sync",
-                "--quiet",
-                "--compile-bytecode",
-                "--python",
-                python,
-                "--project",
-                str(project),
-            ),
+            *("sync", "--quiet", "--compile-bytecode", "--project", str(project)),
+            *("--python", python, "--resolution", resolution),
             UV_PROJECT_ENVIRONMENT=str(folder / name),
         )
         assert installed.returncode == 0, installed.stderr

@@ -94,9 +94,7 @@ FANOUT: dict[str, dict[str, object]] = {}
 
 # Where `manage.py fakes` listens; in development it stands in for every service without a URL.
 FAKES_URL = env.str("FAKES_URL", default="http://127.0.0.1:8001") if DEBUG else ""
-FAKES_LATENCY_MS: dict[str, int] = env.dict(
-    "FAKES_LATENCY_MS", default={}, subcast_values=int, key_value_delimiter=":"
-)
+FAKES_LATENCY_MS = env.str("FAKES_LATENCY_MS", default="")  # "promo:80,recco:120"
 
 FANOUT_SERVICES = {
     name: {

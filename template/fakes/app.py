@@ -5,7 +5,7 @@ with `wait=0.5`: no answer until two distinct services wait together, and 504 af
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,23 +16,22 @@ from starlette.routing import Route
 from fakes.answers import get_answer
 from fakes.barrier import Barrier
 from fakes.faults import get_fault
-from fakes.latency import get_latency_ms
 
 
-def create_app(names: Collection[str], latency_ms: Mapping[str, int]) -> Starlette:
-    """Fakes for `names`, answering after `latency_ms` milliseconds or a time of their own."""
+def create_app(latencies_ms: Mapping[str, int]) -> Starlette:
+    """A fake service for every name in `latencies_ms`, answering after so many milliseconds."""
     barrier = Barrier()
 
     async def index(request: Request) -> Response:
-        return JSONResponse({name: str(request.url_for("service", name=name)) for name in names})
+        return JSONResponse({n: str(request.url_for("service", name=n)) for n in latencies_ms})
 
     async def service(request: Request) -> Response:
         name = request.path_params["name"]
-        if name not in names:
+        if name not in latencies_ms:
             raise HTTPException(404, f"There is no service {name!r}.")
         query = request.query_params
         try:
-            latency = float(query.get("latency_ms", latency_ms.get(name, get_latency_ms(name))))
+            latency = float(query.get("latency_ms", latencies_ms[name]))
             parties = int(query.get("barrier", 0))
             wait = float(query.get("wait", 0.5))
             respond = get_fault(query.get("fault", ""))

@@ -15,6 +15,7 @@ from pytest_django import Settings
 
 from config.generated import SERVICES
 from fakes.app import create_app
+from fakes.latency import get_latencies_ms
 from fanout.response import PageResponse
 from fanout.views import VIEWS
 
@@ -41,7 +42,9 @@ def serve(app: Any, **options: Any) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def fakes() -> Iterator[str]:
     """The address of fakes for the project's services, and for `alpha` and `beta`."""
-    with serve(create_app([*SERVICES, "alpha", "beta"], {}), timeout_keep_alive=75) as address:
+    with serve(
+        create_app(get_latencies_ms([*SERVICES, "alpha", "beta"])), timeout_keep_alive=75
+    ) as address:
         yield address
 
 

@@ -134,3 +134,10 @@ def test_dev_is_refused_in_production(settings: Settings) -> None:
     settings.DEBUG = False
     with pytest.raises(CommandError, match="DJANGO_DEBUG is off"):
         call_command("dev")
+
+
+@pytest.mark.parametrize("text", ["nobody:80", "NAME", "NAME:", "NAME:-1", "NAME:fast"])
+def test_a_wrong_latency_is_one_clear_line(text: str, settings: Settings) -> None:
+    settings.FAKES_LATENCY_MS = text.replace("NAME", next(iter(SERVICES)))
+    with pytest.raises(CommandError, match=r"^FAKES_LATENCY_MS: '.*' is not a service"):
+        call_command("fakes")

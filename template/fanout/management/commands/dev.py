@@ -3,10 +3,11 @@
 import copy
 import os
 import socket
+import subprocess
+import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import Thread
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import uvicorn
@@ -16,7 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.supervisors import ChangeReload
 
-from fanout.management.commands.fakes import create_server, listen
+from fanout.management.commands.fakes import listen
 from fanout.service import services
 from fanout.views import VIEWS
 
@@ -35,12 +36,12 @@ class Command(BaseCommand):
         if not settings.DEBUG:
             raise CommandError("dev is for development, and DJANGO_DEBUG is off.")
         faked = [s.name for s in services() if s.url.startswith(f"{settings.FAKES_URL}/")]
-        with listen(port, "dev --port") as site, listen(port + 1, "dev --port") as fakes:
+        with listen(port, "dev --port") as sock:
             call_command("migrate", verbosity=0)
-            self.announce(port, faked)
             os.environ["FAKES_URL"] = f"http://127.0.0.1:{port + 1}"
-            with _serve_fakes(fakes):
-                _serve_site(site)
+            with _run_fakes(port + 1) if faked else nullcontext():
+                self.announce(port, faked)
+                _serve_site(sock)
         self.stdout.write("Stopped.")
 
     def announce(self, port: int, faked: list[str]) -> None:
@@ -54,16 +55,16 @@ class Command(BaseCommand):
 
 
 @contextmanager
-def _serve_fakes(sock: socket.socket) -> Iterator[None]:
-    """Serve the fakes from a thread: they end with the block, and with the process."""
-    server = create_server()
-    thread = Thread(target=server.run, kwargs={"sockets": [sock]})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join()
+def _run_fakes(port: int) -> Iterator[None]:
+    """Run `manage.py fakes` beside the block, which begins when they listen."""
+    listen(port, "dev --port").close()
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "fakes", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own
+        try:
+            next(iter(process.stdout or ()), None)  # its first line, or its end
+            yield
+        finally:
+            process.terminate()
 
 
 def _serve_site(sock: socket.socket) -> None:

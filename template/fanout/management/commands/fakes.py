@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from fakes.app import create_app
+from fakes.latency import get_latencies_ms
 
 
 class Command(BaseCommand):
@@ -24,18 +25,17 @@ class Command(BaseCommand):
 
     def handle(self, *, port: int, **options: Any) -> None:
         """Listen and serve."""
+        try:
+            app = create_app(get_latencies_ms(settings.FANOUT_SERVICES, settings.FAKES_LATENCY_MS))
+        except ValueError as error:
+            raise CommandError(f"FAKES_LATENCY_MS: {error}") from None
         with listen(port, "fakes --port") as sock, suppress(KeyboardInterrupt):
             self.stdout.write(f"Fake services at http://127.0.0.1:{port}/ until Ctrl-C.")
             self.stdout.flush()
-            create_server().run(sockets=[sock])
-
-
-def create_server() -> uvicorn.Server:
-    """A server for the fakes of all services, not yet listening."""
-    app = create_app(settings.FANOUT_SERVICES, settings.FAKES_LATENCY_MS)
-    return uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=75)
-    )
+            config = uvicorn.Config(
+                app, log_level="warning", access_log=False, timeout_keep_alive=75
+            )
+            uvicorn.Server(config).run(sockets=[sock])
 
 
 def listen(port: int, way_out: str) -> socket.socket:
