@@ -145,7 +145,8 @@ def test_every_name_that_would_collide_is_reserved(copy: Copy, newest: Environme
     taken |= {"static"}
     settings = (project / "config/base.py").read_text(encoding="utf-8")
     taken |= {name.lower() for name in re.findall(r'"(\w+)_URL"', settings)}
-    taken |= {path.stem for path in (project / "fanout/jinja2/fanout/sections").iterdir()}
+    templates = {path.stem for path in (project / "fanout/jinja2/fanout/sections").iterdir()}
+    taken |= templates - set(read_list("services.jinja", "CATALOGUE"))
     assert taken >= {"admin", "compare", "fakes", "default"}
     assert taken <= set(read_list("services.jinja", "RESERVED"))
 

@@ -4,5 +4,5 @@ TITLE = "Bookshop"
 STYLE = "gather"
 SERVICES: dict[str, dict[str, object]] = {
     "promo": {},
-    "recco": {},
+    "recco": {"personal": True},
 }

@@ -1,45 +1,185 @@
-"""What the fake services answer: the same for the same name, always."""
+"""What the fake services answer: the same for the same name, viewer and day, always."""
 
+from collections.abc import Callable, Iterable
+from datetime import date, timedelta
 from typing import Any
 from zlib import crc32
 
-BOOKS = [
-    ("The Patient Thread", "Ines Calloway", "14.90"),
-    ("A Field Guide to Waiting", "Tomas Brandt", "22.00"),
-    ("Nine Harbours", "Leila Okafor", "12.50"),
-    ("The Lighthouse Ledger", "Mirek Novak", "18.00"),
-    ("Small Hours, Large Rooms", "Hana Sato", "16.40"),
-    ("Rain on the Archive", "Peter Lindqvist", "11.90"),
-    ("The Cartographer's Sister", "Amara Nwosu", "19.80"),
-    ("Everything at Once", "Jo Whitfield", "15.00"),
-    ("Salt Roads", "Carmen Ibarra", "13.20"),
-    ("The Borrowed Orchard", "Elif Demir", "17.60"),
+from fakes.books import BOOKS, Book, draw_cover
+
+Answer = dict[str, Any]
+
+CAMPAIGNS = [
+    (
+        "Two for one on sea stories",
+        "Take any two books from the harbour shelf and pay for one.",
+        "sea",
+    ),
+    (
+        "The garden shelf, 20\N{NO-BREAK SPACE}% off",
+        "Orchards, bees and late frost: for those who read outside.",
+        "garden",
+    ),
+    ("Night trains and north windows", "City novels at a small price, all week.", "city"),
+    (
+        "Make time to think",
+        "Slow books for busy people. A notebook comes with every order.",
+        "mind",
+    ),
 ]
 
-TITLES = {
-    "promo": "This week",
-    "recco": "Recommended for you",
-    "reviews": "What readers say",
-    "bestsellers": "Bestsellers",
-    "new_arrivals": "New arrivals",
-    "events": "Meet the authors",
-    "staff_picks": "Our favourites",
-    "authors": "Authors to discover",
-    "deals": "Good books, low prices",
-    "gift_ideas": "Gifts",
-    "audiobooks": "Books to listen to",
-    "news": "From the shop",
+
+def get_answer(name: str, user: str, today: date) -> Answer:
+    """The answer of the service `name`, for the user with that id or for everybody if it is empty."""
+    if name == "recco":
+        return _recommend(user)
+    if name in ANSWERS:
+        return ANSWERS[name](today)
+    return _list_books(name.replace("_", " ").capitalize(), _pick(name, 5))
+
+
+def get_purchases(user: str) -> list[Book]:
+    """The two books that a user has bought."""
+    first = crc32(user.encode()) % len(BOOKS)
+    return [BOOKS[first], BOOKS[(first + 7) % len(BOOKS)]]
+
+
+def _recommend(user: str) -> Answer:
+    if not user:
+        return _list_books("Readers like these", _pick("recco", 6))
+    items = []
+    for bought in get_purchases(user):
+        near = [book for book in BOOKS if book.shelf == bought.shelf and book != bought]
+        items += [{**_show(b), "text": f"Because you bought {bought.title}"} for b in near[:3]]
+    return {"title": "Recommended for you", "items": items}
+
+
+def _promote(today: date) -> Answer:
+    """Three campaigns, of which another one leads every day; they end on Sunday."""
+    sunday = today + timedelta(days=6 - today.weekday())
+    items = []
+    for step in range(3):
+        title, text, shelf = CAMPAIGNS[(today.toordinal() + step) % len(CAMPAIGNS)]
+        book = next(book for book in BOOKS if book.shelf == shelf)
+        items.append(
+            {
+                "title": title,
+                "text": text,
+                "url": f"?shelf={shelf}",
+                "image": draw_cover(book),
+                "badge": f"Until {_format(sunday)}",
+            }
+        )
+    return {"title": "This week", "items": items}
+
+
+def _review(today: date) -> Answer:
+    quotes = [
+        ("I missed my stop, twice.", "Anna"),
+        ("Slow in the best way. I gave it to my mother and had to buy another.", "Jonas"),
+        ("The map at the front is worth the price alone.", "Priya"),
+    ]
+    books = _pick("reviews", len(quotes))
+    items = [
+        {"title": quote, "text": f"{reader} on {book.title}", "badge": "★★★★★"[: 3 + number]}
+        for number, ((quote, reader), book) in enumerate(zip(quotes, books, strict=True))
+    ]
+    return {"title": "What readers say", "items": items}
+
+
+def _rank(today: date) -> Answer:
+    books = _pick("bestsellers", 6)
+    return {
+        "title": "Bestsellers",
+        "items": [{**_show(book), "badge": f"No. {n}"} for n, book in enumerate(books, 1)],
+    }
+
+
+def _reduce(today: date) -> Answer:
+    items = [
+        {**_show(book), "price": _price(book.price * 0.7), "badge": "-30\N{NO-BREAK SPACE}%"}
+        for book in _pick("deals", 5)
+    ]
+    return {"title": "Good books, small prices", "items": items}
+
+
+def _invite(today: date) -> Answer:
+    places = ["Reading room, 7 pm", "Café on the first floor, 6 pm", "Online, 8 pm"]
+    books = _pick("events", len(places))
+    items = [
+        {
+            "title": f"{book.author} reads from {book.title}",
+            "text": place,
+            "badge": _format(today + timedelta(days=3 + 5 * number)),
+        }
+        for number, (book, place) in enumerate(zip(books, places, strict=True))
+    ]
+    return {"title": "Meet the authors", "items": items}
+
+
+def _introduce(today: date) -> Answer:
+    items = [
+        {"title": book.author, "text": f"wrote {book.title}", "url": f"?author={book.key}"}
+        for book in _pick("authors", 4)
+    ]
+    return {"title": "Authors to discover", "items": items}
+
+
+def _report(today: date) -> Answer:
+    headlines = [
+        ("Open on Sundays in December", "From noon to five, with tea."),
+        ("Our book club starts again", "First we read The Tide Clerk."),
+        ("Old books, new shelf", "Bring what you have read; take half its price."),
+    ]
+    items = [
+        {"title": title, "text": text, "badge": _format(today - timedelta(days=2 + 6 * number))}
+        for number, (title, text) in enumerate(headlines)
+    ]
+    return {"title": "From the shop", "items": items}
+
+
+def _list(name: str, title: str, count: int) -> Callable[[date], Answer]:
+    return lambda today: _list_books(title, _pick(name, count))
+
+
+ANSWERS: dict[str, Callable[[date], Answer]] = {
+    "promo": _promote,
+    "reviews": _review,
+    "bestsellers": _rank,
+    "new_arrivals": _list("new_arrivals", "New arrivals", 6),
+    "events": _invite,
+    "staff_picks": _list("staff_picks", "Our favourites", 5),
+    "authors": _introduce,
+    "deals": _reduce,
+    "gift_ideas": _list("gift_ideas", "To give away", 5),
+    "audiobooks": _list("audiobooks", "Books to listen to", 4),
+    "news": _report,
 }
 
 
-def get_answer(name: str) -> dict[str, Any]:
-    """The answer of the service `name`: a title and three items, as the contract has it."""
+def _pick(name: str, count: int) -> list[Book]:
+    """Books from all shelves, others for every name."""
     first = crc32(name.encode())
-    books = [BOOKS[(first + step) % len(BOOKS)] for step in range(3)]
+    return [BOOKS[(first + 5 * step) % len(BOOKS)] for step in range(count)]
+
+
+def _list_books(title: str, books: Iterable[Book]) -> Answer:
+    return {"title": title, "items": [_show(book) for book in books]}
+
+
+def _show(book: Book) -> dict[str, str]:
     return {
-        "title": TITLES.get(name, name.replace("_", " ").capitalize()),
-        "items": [
-            {"title": title, "text": f"{author}, £{price}", "author": author, "price": price}
-            for title, author, price in books
-        ],
+        "title": book.title,
+        "author": book.author,
+        "price": _price(book.price),
+        "url": f"?book={book.key}",
+        "image": draw_cover(book),
     }
+
+
+def _price(amount: float) -> str:
+    return f"£{amount:.2f}"
+
+
+def _format(day: date) -> str:
+    return f"{day.day} {day:%B}"

@@ -6,6 +6,7 @@ with `wait=0.5`: no answer until two distinct services wait together, and 504 af
 
 import asyncio
 from collections.abc import Mapping
+from datetime import date
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -40,6 +41,6 @@ def create_app(latencies_ms: Mapping[str, int]) -> Starlette:
         await asyncio.sleep(latency / 1000)
         if parties and not await barrier.wait(name, parties, wait, request):
             raise HTTPException(504, f"{parties} services did not call together.")
-        return await respond(request, get_answer(name))
+        return await respond(request, get_answer(name, query.get("user", ""), date.today()))
 
     return Starlette(routes=[Route("/", index), Route("/{name}/", service, name="service")])

@@ -19,8 +19,8 @@ def read_answer(body: bytes) -> dict[str, Any]:
     """The JSON object in `body`, with items that are safe to show.
 
     There are a `title` and `items`, maybe empty. Every item has a `title`; its `text`, `url` and
-    `image` are strings if they are there, and the last two are http(s), relative or empty. Unknown
-    keys are left as they came. Raises BadAnswer.
+    `image` are strings if they are there, and the last two are safe or empty. Unknown keys are left
+    as they came. Raises BadAnswer.
     """
     try:
         data = json.loads(body, parse_constant=_refuse)
@@ -36,9 +36,10 @@ def read_answer(body: bytes) -> dict[str, Any]:
     if not isinstance(items, list) or not all(_is_item(item) for item in items):
         raise BadAnswer("answered with items that are not a list of titled objects")
     for item in items:
-        for key in ("url", "image"):
-            if not is_safe_link(item.get(key, "")):
-                item[key] = ""
+        if not is_safe_link(item.get("url", "")):
+            item["url"] = ""
+        if not is_safe_image(item.get("image", "")):
+            item["image"] = ""
     return data
 
 
@@ -48,6 +49,11 @@ def is_safe_link(url: str) -> bool:
         return not _CONTROL.search(url) and urlsplit(url).scheme in ("", "http", "https")
     except ValueError:
         return False
+
+
+def is_safe_image(url: str) -> bool:
+    """Whether a browser may show `url`: a safe link, or a picture in the address itself."""
+    return url.startswith("data:image/") or is_safe_link(url)
 
 
 def _is_item(item: object) -> bool:

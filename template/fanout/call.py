@@ -8,6 +8,7 @@ from fanout.answer import MAX_BYTES, BadAnswer, read_answer
 from fanout.deadline import Deadline
 from fanout.section import Section
 from fanout.service import Service
+from fanout.viewer import Viewer
 
 logger = logging.getLogger("fanout")
 
@@ -15,13 +16,22 @@ logger = logging.getLogger("fanout")
 class Call:
     """What the sync and the async way of calling share: everything but the waiting."""
 
-    def __init__(self, service: Service, deadline: Deadline) -> None:
+    def __init__(self, service: Service, deadline: Deadline, viewer: Viewer) -> None:
         """Start a call that may take `seconds`."""
         self.seconds = deadline.budget(service.timeout)
         self._service = service
+        self._viewer = viewer
         self._deadline = deadline
         self._start = deadline.elapsed()
         self._body = bytearray()
+
+    @property
+    def url(self) -> httpx.URL:
+        """Where to call. Only a personal service learns who the viewer is. Raises InvalidURL."""
+        url = httpx.URL(self._service.url)
+        if self._viewer is None or not self._service.personal:
+            return url
+        return url.copy_merge_params({"user": str(self._viewer.pk)})
 
     def check_status(self, status: int) -> None:
         """Refuse anything but a 2xx with BadAnswer; redirects are not followed."""

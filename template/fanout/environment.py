@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.templatetags.static import static
 from django.urls import reverse
 from jinja2 import Environment
 
 
 def environment(**options: Any) -> Environment:
-    """Jinja with the two functions that a page needs from Django, under Django's names."""
+    """Jinja with what every page needs: `static()`, `url()` and the site's `title`."""
     environment = Environment(trim_blocks=True, lstrip_blocks=True, **options)  # noqa: S701 - Django turns autoescape on
-    environment.globals.update(static=static, url=reverse)
+    environment.globals.update(static=static, url=reverse, title=settings.FANOUT_TITLE)
     return environment

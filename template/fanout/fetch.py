@@ -9,13 +9,14 @@ from fanout.deadline import Deadline
 from fanout.section import Section
 from fanout.service import Service
 from fanout.time_limit import time_limit
+from fanout.viewer import Viewer
 
 
-def fetch(client: httpx.Client, service: Service, deadline: Deadline) -> Section:
+def fetch(client: httpx.Client, service: Service, deadline: Deadline, viewer: Viewer) -> Section:
     """Call `service`, blocking this thread. Never raises: what goes wrong is a failed section."""
-    call = Call(service, deadline)
+    call = Call(service, deadline, viewer)
     try:
-        with time_limit(call.seconds), client.stream("GET", service.url) as response:
+        with time_limit(call.seconds), client.stream("GET", call.url) as response:
             call.check_status(response.status_code)
             for chunk in response.iter_bytes():
                 call.receive(chunk)
@@ -24,11 +25,13 @@ def fetch(client: httpx.Client, service: Service, deadline: Deadline) -> Section
         return call.fail(error)
 
 
-async def afetch(client: httpx.AsyncClient, service: Service, deadline: Deadline) -> Section:
+async def afetch(
+    client: httpx.AsyncClient, service: Service, deadline: Deadline, viewer: Viewer
+) -> Section:
     """Call `service`, leaving the event loop to others. Raises nothing but a cancellation."""
-    call = Call(service, deadline)
+    call = Call(service, deadline, viewer)
     try:
-        async with asyncio.timeout(call.seconds), client.stream("GET", service.url) as response:
+        async with asyncio.timeout(call.seconds), client.stream("GET", call.url) as response:
             call.check_status(response.status_code)
             async for chunk in response.aiter_bytes():
                 call.receive(chunk)

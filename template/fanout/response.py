@@ -12,6 +12,7 @@ from django.utils.cache import patch_vary_headers
 from fanout.deadline import Deadline
 from fanout.page import Page
 from fanout.section import Section
+from fanout.viewer import Viewer
 
 logger = logging.getLogger("fanout")
 
@@ -20,9 +21,14 @@ class PageResponse(HttpResponse):
     """A homepage with its headers; `page` is what it shows."""
 
     def __init__(
-        self, request: HttpRequest, style: str, sections: Iterable[Section], deadline: Deadline
+        self,
+        request: HttpRequest,
+        style: str,
+        sections: Iterable[Section],
+        deadline: Deadline,
+        viewer: Viewer,
     ) -> None:
-        """Render `sections`, which were made within `deadline`, in the given order."""
+        """Render `sections`, which were made within `deadline` for `viewer`, in that order."""
         waited = deadline.elapsed()
         rendered = [_render(section, request) for section in sections]
         self.page = Page(
@@ -31,10 +37,10 @@ class PageResponse(HttpResponse):
             duration=waited,
         )
         context = {
-            "title": settings.FANOUT_TITLE,
             "page": self.page,
             "sections": rendered,
-            "styles": ("sync", "naive", "gather") if settings.FANOUT_COMPARE else (),
+            "viewer": viewer,
+            "compare": settings.FANOUT_COMPARE,
         }
         html = render_to_string("fanout/home.html", context, request, using="jinja2")
         super().__init__(

@@ -13,6 +13,7 @@ class Service:
     name: str
     url: str
     timeout: float = 1.0  # the most one call may take, in seconds
+    personal: bool = False  # gets `?user=<id>` of the viewer, if somebody is logged in
 
     @property
     def label(self) -> str:

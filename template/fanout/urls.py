@@ -1,13 +1,20 @@
-"""Every URL of the template: the homepage, the comparison and the admin."""
+"""Every URL of the template: the homepage in every style, log-in, the admin."""
 
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
 from fanout.views import VIEWS
 
 urlpatterns = [
     path("", VIEWS[settings.FANOUT_STYLE], name="home"),
+    path(
+        "accounts/login/",
+        LoginView.as_view(extra_context={"title": settings.FANOUT_TITLE}),
+        name="login",
+    ),
+    path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
 ]
 

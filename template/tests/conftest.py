@@ -1,6 +1,5 @@
 """Real fake services on a real socket, and two of them that every test can break."""
 
-import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from asgiref.sync import async_to_sync
 from django.test import AsyncClient, Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -96,7 +96,7 @@ def get(request: pytest.FixtureRequest, client: Client, async_client: AsyncClien
     def get(style: str) -> PageResponse:
         path = reverse(f"compare-{style}")
         response: Any = (
-            client.get(path) if request.param == "wsgi" else asyncio.run(async_client.get(path))
+            client.get(path) if request.param == "wsgi" else async_to_sync(async_client.get)(path)
         )
         assert isinstance(response, PageResponse)
         return response

@@ -75,6 +75,12 @@ def test_other_links_are_not(url: str) -> None:
     assert not is_safe_link(url)
 
 
-def test_an_unsafe_link_is_dropped() -> None:
-    body = b'{"items": [{"title": "a", "url": "javascript:alert(1)", "image": "/a.png"}]}'
-    assert read_answer(body)["items"] == [{"title": "a", "url": "", "image": "/a.png"}]
+@pytest.mark.parametrize("key", ["url", "image"])
+def test_an_unsafe_link_is_dropped(key: str) -> None:
+    body = f'{{"items": [{{"title": "a", "{key}": "javascript:alert(1)"}}]}}'
+    assert read_answer(body.encode())["items"] == [{"title": "a", key: ""}]
+
+
+def test_only_an_image_may_stand_in_its_address() -> None:
+    body = b'{"items": [{"title": "a", "url": "data:image/png,", "image": "data:image/png,"}]}'
+    assert read_answer(body)["items"] == [{"title": "a", "url": "", "image": "data:image/png,"}]

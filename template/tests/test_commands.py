@@ -100,6 +100,10 @@ def test_dev_runs_the_site_and_the_fakes_until_ctrl_c(manage: Manage) -> None:
     response = httpx.get(site, timeout=20)
     assert response.status_code == 200
     assert response.headers["X-Fanout-Complete"] == "true"
+    with httpx.Client(base_url=site, timeout=20, follow_redirects=True) as visitor:
+        token = visitor.get("accounts/login/").cookies["csrftoken"]
+        form = {"username": "demo", "password": "demo", "csrfmiddlewaretoken": token}
+        assert "Log out" in visitor.post("accounts/login/", data=form).text
     press_ctrl_c(process)
     for address in (site, fakes):
         with pytest.raises(httpx.ConnectError):

@@ -28,7 +28,7 @@ def make_section(name: str) -> Section:
 def respond(rf: RequestFactory) -> PageResponse:
     """A page of the sections alpha and beta."""
     return PageResponse(
-        rf.get("/"), "sync", [make_section("alpha"), make_section("beta")], Deadline(1.0)
+        rf.get("/"), "sync", [make_section("alpha"), make_section("beta")], Deadline(1.0), None
     )
 
 

@@ -48,6 +48,8 @@ def test_a_server_shares_one_client_and_closes_it() -> None:
                 assert first is second
             assert not first.is_closed
         assert first.is_closed
+        async with get_async_client() as third:
+            assert not third.is_closed
 
     asyncio.run(live())
 

@@ -11,12 +11,14 @@ from fanout.deadline import Deadline
 from fanout.fetch import afetch
 from fanout.response import PageResponse
 from fanout.service import services
+from fanout.viewer import aget_viewer
 
 
 @require_safe
 async def home(request: HttpRequest) -> PageResponse:
     """The homepage, in the time of the slowest service."""
     deadline = Deadline(settings.FANOUT_DEADLINE)
+    viewer = await aget_viewer(request)
     async with get_async_client() as client:
-        sections = await asyncio.gather(*[afetch(client, s, deadline) for s in services()])
-    return PageResponse(request, "gather", sections, deadline)
+        sections = await asyncio.gather(*[afetch(client, s, deadline, viewer) for s in services()])
+    return PageResponse(request, "gather", sections, deadline, viewer)

@@ -12,6 +12,8 @@ from typing import Any
 
 import uvicorn
 from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from uvicorn.config import LOGGING_CONFIG
@@ -20,6 +22,8 @@ from uvicorn.supervisors import ChangeReload
 from fanout.management.commands.fakes import listen
 from fanout.service import services
 from fanout.views import VIEWS
+
+DEMO = "demo"  # the name and the password of the user to try logging in with
 
 
 class Command(BaseCommand):
@@ -38,6 +42,7 @@ class Command(BaseCommand):
         faked = [s.name for s in services() if s.url.startswith(f"{settings.FAKES_URL}/")]
         with listen(port, "dev --port") as sock:
             call_command("migrate", verbosity=0)
+            _make_demo_user()
             os.environ["FAKES_URL"] = f"http://127.0.0.1:{port + 1}"
             with _run_fakes(port + 1) if faked else nullcontext():
                 self.announce(port, faked)
@@ -49,9 +54,17 @@ class Command(BaseCommand):
         site = f"http://127.0.0.1:{port}/"
         lines = [f"Homepage  {site}  ({settings.FANOUT_STYLE})"]
         lines += [f"Compare   {site}compare/{s}/" for s in VIEWS if settings.FANOUT_COMPARE]
+        lines += [f"Log in    {site}accounts/login/  as {DEMO}, password {DEMO}"]
         lines += [f"Fake      http://127.0.0.1:{port + 1}/{name}/" for name in faked]
         self.stdout.write("\n  ".join(["", *lines, "", "Ctrl-C stops all of it.", ""]))
         self.stdout.flush()
+
+
+def _make_demo_user() -> None:
+    """Make a user for trying to log in, unless there is one of that name."""
+    model = get_user_model()
+    name: dict[str, Any] = {model.USERNAME_FIELD: DEMO}
+    model._default_manager.get_or_create(defaults={"password": make_password(DEMO)}, **name)
 
 
 @contextmanager

@@ -1,0 +1,93 @@
+"""Who is logged in decides what personal services are asked, and nothing else."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import AsyncClient, Client
+from django.urls import reverse
+from pytest_django import Settings
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from tests.conftest import Get, serve
+
+
+@pytest.fixture
+def calls(settings: Settings) -> Iterator[list[Request]]:
+    """What `alpha`, which is personal, and `beta`, which is not, are asked."""
+    calls: list[Request] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope)
+        calls.append(request)
+        response: Response = JSONResponse({"title": request.query_params.get("user", "nobody")})
+        await response(scope, receive, send)
+
+    with serve(app, lifespan="off") as address:
+        settings.FANOUT = {}
+        settings.FANOUT_SERVICES = {
+            "alpha": {"url": f"{address}/alpha/?shelf=sea", "timeout": 30.0, "personal": True},
+            "beta": {"url": f"{address}/beta/", "timeout": 30.0},
+        }
+        yield calls
+
+
+@pytest.fixture
+def log_in(client: Client, async_client: AsyncClient) -> Callable[[str], User]:
+    """Log a new user in, with either client."""
+
+    def log_in(name: str) -> User:
+        user = User.objects.create_user(name)
+        client.force_login(user)
+        async_client.force_login(user)
+        return user
+
+    return log_in
+
+
+@pytest.mark.django_db
+def test_only_a_personal_service_learns_who_the_viewer_is(
+    get: Get, style: str, calls: list[Request], log_in: Callable[[str], User]
+) -> None:
+    viewer = log_in("viewer")
+    alpha, beta = get(style).page.sections
+    assert (alpha.title, beta.title) == (str(viewer.pk), "nobody")
+    asked = {call.url.path: call for call in calls}
+    assert dict(asked["/alpha/"].query_params) == {"shelf": "sea", "user": str(viewer.pk)}
+    assert dict(asked["/beta/"].query_params) == {}
+    assert not {"cookie", "authorization"} & set(asked["/alpha/"].headers)
+
+
+def test_nobody_is_asked_for_without_the_database(
+    get: Get, style: str, calls: list[Request]
+) -> None:
+    alpha, _ = get(style).page.sections
+    assert alpha.title == "nobody"
+    assert {call.url.query for call in calls} == {"shelf=sea", ""}
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("calls")
+def test_each_viewer_gets_an_answer_of_their_own(
+    get: Get, style: str, log_in: Callable[[str], User]
+) -> None:
+    first = log_in("first")
+    assert get(style).page.sections[0].title == str(first.pk)
+    second = log_in("second")
+    assert get(style).page.sections[0].title == str(second.pk)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("two_services")
+def test_log_in_and_out(client: Client, settings: Settings) -> None:
+    User.objects.create_user("viewer", password="a long password")  # noqa: S106 - of a test
+    form = client.get(reverse("login"))
+    assert settings.FANOUT_TITLE in form.context["title"]
+    assert client.post(reverse("login"), {"username": "viewer"}).status_code == 200
+    credentials = {"username": "viewer", "password": "a long password"}
+    assert client.post(reverse("login"), credentials)["Location"] == reverse("home")
+    assert "Log out" in client.get(reverse("home")).content.decode()
+    assert client.post(reverse("logout"))["Location"] == reverse("home")
+    assert "Log in" in client.get(reverse("home")).content.decode()
