@@ -37,7 +37,26 @@ def test_the_readme_of_a_project_names_its_files(copy: Copy) -> None:
     assert readme.startswith("# A\\_b \\*c\\* \\<d\\>\n")
     for name in re.findall(r"`((?:config|fanout|fakes|tests|homepage)/[\w/.]*)`", readme):
         if "homepage/" not in name:
-            assert (project / name).exists(), name
+            places = [project / name, project / "fanout/jinja2" / name]
+            assert any(place.exists() for place in places), name
+
+
+def test_the_example_of_an_overridden_section_works(copy: Copy, newest: Environment) -> None:
+    project = copy()
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    [(path, html)] = re.findall(r"write `(homepage/.*)`:\n\n```html\n(.*?)```", readme, re.DOTALL)
+    (project / path).parent.mkdir(parents=True)
+    (project / path).write_text(html, encoding="utf-8")
+    show = f"""
+from django.template.loader import render_to_string
+from fanout.section import Section
+
+items = [{{"title": "<One>", "author": "Ann"}}, {{"title": "Two", "author": "Bo"}}]
+section = Section(name="recco", title="Recco", state="ok", start=0, duration=0, data={{"items": items}})
+print(render_to_string("{path.removeprefix("homepage/jinja2/")}", {{"section": section}}, using="jinja2"))
+"""
+    shown = newest.run(project, "python", "manage.py", "shell", "--no-imports", "-c", show)
+    assert "<li>&lt;One&gt; by Ann</li>\n  <li>Two by Bo</li>" in shown
 
 
 def read(name: str) -> str:

@@ -1,16 +1,41 @@
 """The fakes give the same answers always, and say what they do not understand."""
 
+import json
+from datetime import date
+
 import httpx
 import pytest
 
 from config.generated import SERVICES
+from fakes.answers import ANSWERS, get_answer, get_purchases
 from fakes.latency import get_latencies_ms
+from fanout.answer import read_answer
+
+MONDAY = date(2026, 11, 23)
 
 
-def test_answers_are_deterministic(fakes: str) -> None:
-    for name in SERVICES:
-        answers = [httpx.get(f"{fakes}/{name}/?latency_ms=0").json() for _ in range(2)]
-        assert answers[0] == answers[1]
+@pytest.mark.parametrize("name", [*ANSWERS, "recco", *SERVICES, "something_else"])
+def test_every_answer_is_a_section(name: str) -> None:
+    answer = get_answer(name, "", MONDAY)
+    assert answer == get_answer(name, "", MONDAY)
+    assert read_answer(json.dumps(answer).encode()) == answer
+    assert answer["title"]
+    assert len(answer["items"]) >= 3
+
+
+def test_promo_changes_with_the_date_and_not_with_the_viewer() -> None:
+    days = [MONDAY, date(2026, 11, 24), date(2026, 11, 25)]
+    leading = [get_answer("promo", "", day)["items"][0]["title"] for day in days]
+    assert len(set(leading)) == 3
+    assert get_answer("promo", "7", MONDAY) == get_answer("promo", "", MONDAY)
+
+
+def test_recco_recommends_from_what_the_viewer_has_bought() -> None:
+    for user in ("1", "2"):
+        bought = {f"Because you bought {book.title}" for book in get_purchases(user)}
+        assert {item["text"] for item in get_answer("recco", user, MONDAY)["items"]} == bought
+    assert get_answer("recco", "1", MONDAY) != get_answer("recco", "2", MONDAY)
+    assert "bought" not in json.dumps(get_answer("recco", "", MONDAY))
 
 
 def test_latencies_lie_between_50_and_150_ms_unless_they_are_set() -> None:
