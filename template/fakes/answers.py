@@ -16,7 +16,7 @@ CAMPAIGNS = [
         "sea",
     ),
     (
-        "The garden shelf, 20\N{NO-BREAK SPACE}% off",
+        "The garden shelf, 20% off",
         "Orchards, bees and late frost: for those who read outside.",
         "garden",
     ),
@@ -35,7 +35,7 @@ def get_answer(name: str, user: str, today: date) -> Answer:
         return _recommend(user)
     if name in ANSWERS:
         return ANSWERS[name](today)
-    return _list_books(name.replace("_", " ").capitalize(), _pick(name, 5))
+    return _list_books(name.replace("_", " ").capitalize(), _pick(name, 6))
 
 
 def get_purchases(user: str) -> list[Book]:
@@ -81,7 +81,11 @@ def _review(today: date) -> Answer:
     ]
     books = _pick("reviews", len(quotes))
     items = [
-        {"title": quote, "text": f"{reader} on {book.title}", "badge": "★★★★★"[: 3 + number]}
+        {
+            "title": quote,
+            "text": f"{reader} on {book.title}",
+            "badge": f"{3 + number} out of 5 stars",
+        }
         for number, ((quote, reader), book) in enumerate(zip(quotes, books, strict=True))
     ]
     return {"title": "What readers say", "items": items}
@@ -97,8 +101,8 @@ def _rank(today: date) -> Answer:
 
 def _reduce(today: date) -> Answer:
     items = [
-        {**_show(book), "price": _price(book.price * 0.7), "badge": "-30\N{NO-BREAK SPACE}%"}
-        for book in _pick("deals", 5)
+        {**_show(book), "price": _price(book.price * 0.7), "badge": "30% off"}
+        for book in _pick("deals", 6)
     ]
     return {"title": "Good books, small prices", "items": items}
 
@@ -148,11 +152,11 @@ ANSWERS: dict[str, Callable[[date], Answer]] = {
     "bestsellers": _rank,
     "new_arrivals": _list("new_arrivals", "New arrivals", 6),
     "events": _invite,
-    "staff_picks": _list("staff_picks", "Our favourites", 5),
+    "staff_picks": _list("staff_picks", "Our favourites", 6),
     "authors": _introduce,
     "deals": _reduce,
-    "gift_ideas": _list("gift_ideas", "To give away", 5),
-    "audiobooks": _list("audiobooks", "Books to listen to", 4),
+    "gift_ideas": _list("gift_ideas", "Gift ideas", 6),
+    "audiobooks": _list("audiobooks", "Books to listen to", 6),
     "news": _report,
 }
 
