@@ -1,6 +1,7 @@
 """Every way in which a fake service can be broken on request."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
@@ -80,6 +81,12 @@ async def _oversized(request: Request, answer: Answer) -> Response:
     return JSONResponse({**answer, "title": "x" * 2 * 1024 * 1024})
 
 
+async def _compressed(request: Request, answer: Answer) -> Response:
+    """Compress the body, which nobody asked for."""
+    body = gzip.compress(json.dumps(answer).encode())
+    return Response(body, headers={"Content-Encoding": "gzip"}, media_type="application/json")
+
+
 FAULTS: dict[str, Respond] = {
     "": _respond,
     "hang": _hang,
@@ -87,4 +94,5 @@ FAULTS: dict[str, Respond] = {
     "drop": _drop,
     "bad-json": _bad_json,
     "oversized": _oversized,
+    "compressed": _compressed,
 }

@@ -23,7 +23,7 @@ def read_answer(body: bytes) -> dict[str, Any]:
     as they came. Raises BadAnswer.
     """
     try:
-        data = json.loads(body, parse_constant=_refuse)
+        data = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse)
         if _SURROGATE.search(body):
             json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:

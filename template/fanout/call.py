@@ -33,13 +33,18 @@ class Call:
             return url
         return url.copy_merge_params({"user": str(self._viewer.pk)})
 
-    def check_status(self, status: int) -> None:
-        """Refuse anything but a 2xx with BadAnswer; redirects are not followed."""
-        if not httpx.codes.is_success(status):
-            raise BadAnswer(f"answered with status {status}")
+    def check(self, response: httpx.Response) -> None:
+        """Refuse with BadAnswer what is no 2xx, since redirects are not followed, or compressed.
+
+        A few compressed bytes can hold any number of bytes, and nobody asked for them.
+        """
+        if not response.is_success:
+            raise BadAnswer(f"answered with status {response.status_code}")
+        if (coding := response.headers.get("content-encoding", "identity")) != "identity":
+            raise BadAnswer(f"answered with the content coding {coding[:20]!r}")
 
     def receive(self, chunk: bytes) -> None:
-        """Take a piece of the body, decompressed; BadAnswer once there are over MAX_BYTES."""
+        """Take a piece of the body; BadAnswer once there are more than MAX_BYTES."""
         self._body += chunk
         if len(self._body) > MAX_BYTES:
             raise BadAnswer(f"answered with more than {MAX_BYTES} bytes")

@@ -1,19 +1,21 @@
-"""System checks: what a production site needs before it answers anybody."""
+"""System checks: what must be in order before the site answers anybody."""
 
+import shutil
+import subprocess
 from typing import Any
 
 import httpx
 from django.conf import settings
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 
 from fanout.answer import is_safe_link
-from fanout.service import services
+from fanout.service import Service, find_problems, services
 
 
 def check_production(**_: Any) -> list[CheckMessage]:
     """fanout.E001: in production, everything that has no safe default is set."""
-    missing = [] if settings.DEBUG else _missing()
+    missing = [] if settings.DEBUG else _find_missing()
     if not missing:
         return []
     return [
@@ -32,20 +34,56 @@ def check_urls(**_: Any) -> list[CheckMessage]:
             f"{service.name.upper()}_URL is not an http(s) address: {service.url!r}.",
             id="fanout.E002",
         )
-        for service in services()
+        for service in _get_services()
         if service.url and not _is_callable(service.url)
+    ]
+
+
+def check_options(**_: Any) -> list[CheckMessage]:
+    """fanout.W001: FANOUT names services that there are. fanout.E004: with options that there are."""
+    messages: list[CheckMessage] = []
+    for name, options in settings.FANOUT.items():
+        if name not in settings.FANOUT_SERVICES:
+            message = f"FANOUT has options for {name!r}, which is not a service."
+            hint = f"The services are {', '.join(settings.FANOUT_SERVICES)}."
+            messages.append(Warning(message, hint=hint, id="fanout.W001"))
+        else:
+            messages += [
+                Error(f"FANOUT[{name!r}]: {problem}", id="fanout.E004")
+                for problem in find_problems(options)
+            ]
+    return messages
+
+
+def check_update(**_: Any) -> list[CheckMessage]:
+    """fanout.E003: nothing that `copier update` could not merge is left; Copier itself exits 0."""
+    unmerged = [
+        *_git("diff", "--name-only", "--diff-filter=U", "--relative"),
+        *_git("grep", "-lE", "--untracked", "^(<<<<<<< before|>>>>>>> after) updating"),
+        *_git("ls-files", "--others", "--exclude-standard", "*.rej"),
+    ]
+    return [
+        Error(
+            f"{path} has changes that an update could not merge.",
+            hint="Keep what is right of both sides, then run git add on it.",
+            id="fanout.E003",
+        )
+        for path in dict.fromkeys(unmerged)
     ]
 
 
 def refuse_unready() -> None:
     """Raise ImproperlyConfigured, naming everything at once, unless this site may be served."""
-    if problems := [*check_production(), *check_urls()]:
+    if problems := [p for check in REFUSALS for p in check() if p.is_serious()]:
         raise ImproperlyConfigured(
             " ".join(" ".join(filter(None, (problem.msg, problem.hint))) for problem in problems)
         )
 
 
-def _missing() -> list[str]:
+REFUSALS = (check_production, check_options, check_urls)
+
+
+def _find_missing() -> list[str]:
     missing = []
     try:
         settings.SECRET_KEY  # noqa: B018 - Django refuses an empty one when it is read
@@ -53,7 +91,12 @@ def _missing() -> list[str]:
         missing.append("DJANGO_SECRET_KEY")
     if not settings.ALLOWED_HOSTS:
         missing.append("DJANGO_ALLOWED_HOSTS")
-    return missing + [f"{service.name.upper()}_URL" for service in services() if not service.url]
+    return missing + [f"{s.name.upper()}_URL" for s in _get_services() if not s.url]
+
+
+def _get_services() -> list[Service]:
+    """The services, if their options are in order; if not, that is what has to be said first."""
+    return [] if any(message.is_serious() for message in check_options()) else services()
 
 
 def _is_callable(url: str) -> bool:
@@ -62,3 +105,19 @@ def _is_callable(url: str) -> bool:
     except httpx.InvalidURL:
         return False
     return bool(parsed.scheme and parsed.host) and is_safe_link(url)
+
+
+def _git(*command: str) -> list[str]:
+    """The lines that Git prints in the project; none where there is no Git or no repository."""
+    git = shutil.which("git")
+    if not (git and settings.DEBUG):
+        return []
+    process = subprocess.run(  # noqa: S603 - no part of the command is anybody's input
+        [git, "-c", "core.quotePath=false", *command],
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    return process.stdout.splitlines()

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from threading import Lock
 from weakref import WeakKeyDictionary
 
@@ -14,7 +15,7 @@ import httpx
 from fanout.time_limit import TimeLimitedTransport
 
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=4.0)
-_HEADERS = {"Accept": "application/json"}
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
 _lock = Lock()
 _client: httpx.Client | None = None
@@ -29,7 +30,9 @@ def get_client() -> httpx.Client:
     with _lock:
         if _client is None:
             transport = TimeLimitedTransport(verify=_ssl_context(), limits=_LIMITS)
-            _client = httpx.Client(transport=transport, trust_env=False, headers=_HEADERS)
+            _client = httpx.Client(
+                transport=transport, trust_env=False, headers=_HEADERS, cookies=_no_cookies()
+            )
             atexit.register(_client.close)
         return _client
 
@@ -57,7 +60,7 @@ async def pool() -> AsyncIterator[None]:
         try:
             yield
         finally:
-            del _async_clients[loop]
+            _async_clients.pop(loop, None)
 
 
 def _new_async_client() -> httpx.AsyncClient:
@@ -66,8 +69,14 @@ def _new_async_client() -> httpx.AsyncClient:
         transport=transport,
         trust_env=False,
         headers=_HEADERS,
+        cookies=_no_cookies(),
         timeout=httpx.Timeout(None),  # `afetch` bounds the whole call
     )
+
+
+def _no_cookies() -> CookieJar:
+    """A jar that stays empty: a cookie from one viewer's answer must not go out with another's."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 @cache

@@ -17,8 +17,8 @@ def fetch(client: httpx.Client, service: Service, deadline: Deadline, viewer: Vi
     call = Call(service, deadline, viewer)
     try:
         with time_limit(call.seconds), client.stream("GET", call.url) as response:
-            call.check_status(response.status_code)
-            for chunk in response.iter_bytes():
+            call.check(response)
+            for chunk in response.iter_raw():
                 call.receive(chunk)
         return call.succeed()
     except Exception as error:
@@ -32,8 +32,8 @@ async def afetch(
     call = Call(service, deadline, viewer)
     try:
         async with asyncio.timeout(call.seconds), client.stream("GET", call.url) as response:
-            call.check_status(response.status_code)
-            async for chunk in response.aiter_bytes():
+            call.check(response)
+            async for chunk in response.aiter_raw():
                 call.receive(chunk)
         return call.succeed()
     except Exception as error:

@@ -1,7 +1,8 @@
 """A service: a backend that the page calls."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 from django.conf import settings
 
@@ -19,6 +20,23 @@ class Service:
     def label(self) -> str:
         """The name as people read it: `new_arrivals` is `New arrivals`."""
         return self.name.replace("_", " ").capitalize()
+
+
+def find_problems(options: object) -> Iterator[str]:
+    """What is wrong with the options of a service in `FANOUT`, a sentence each."""
+    if not isinstance(options, dict):
+        yield f"options are a dictionary, not {options!r}."
+        return
+    kinds = {name: kind for name, kind in get_type_hints(Service).items() if name != "name"}
+    for name, value in options.items():
+        kind = kinds.get(name)
+        if kind is None:
+            yield f"there is no option {name!r}; there are {', '.join(kinds)}."
+        elif kind is float:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                yield f"{name!r} is a number of seconds above 0, not {value!r}."
+        elif not isinstance(value, kind):
+            yield f"{name!r} is a {kind.__name__}, not {value!r}."
 
 
 def services() -> list[Service]:

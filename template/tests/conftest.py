@@ -19,6 +19,8 @@ from fakes.latency import get_latencies_ms
 from fanout.response import PageResponse
 from fanout.views import VIEWS
 
+ENDLESS = {"fault=hang", "fault=trickle"}
+
 Get = Callable[[str], PageResponse]
 
 
@@ -66,7 +68,7 @@ def _project_services(settings: Settings, fakes: str) -> None:
 def two_services(settings: Settings, fakes: str) -> Callable[..., None]:
     """Make `alpha` and `beta` the only services; the arguments ask for trouble: `beta="fault=hang"`.
 
-    A service in trouble gets 0.2 s, one without gets all the time there is.
+    A service that would never be done gets 0.2 s, any other all the time there is.
     """
 
     def use(**trouble: str) -> None:
@@ -74,7 +76,7 @@ def two_services(settings: Settings, fakes: str) -> Callable[..., None]:
         settings.FANOUT_SERVICES = {
             name: {
                 "url": f"{fakes}/{name}/?latency_ms=0&{trouble.get(name, '')}",
-                "timeout": 0.2 if name in trouble else 30.0,
+                "timeout": 0.2 if trouble.get(name) in ENDLESS else 30.0,
             }
             for name in ("alpha", "beta")
         }

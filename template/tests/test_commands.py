@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Timer
 
 import httpx
 import pytest
@@ -42,18 +43,22 @@ def manage(tmp_path: Path) -> Iterator[Manage]:
     }
     with ExitStack() as stack:
 
-        def start(*command: str) -> subprocess.Popen[str]:
+        def start(*command: str, **variables: str) -> subprocess.Popen[str]:
             process = stack.enter_context(
                 subprocess.Popen(  # noqa: S603 - the project's own command
                     [sys.executable, "manage.py", *command],
                     cwd=PROJECT,
-                    env=environment,
+                    env={**environment, **variables},
                     start_new_session=True,
                     stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
                     text=True,
                 )
             )
             stack.callback(process.kill)
+            timer = Timer(60, process.kill)  # else a command that prints nothing hangs the tests
+            timer.start()
+            stack.callback(timer.cancel)
             return process
 
         yield start
@@ -145,3 +150,12 @@ def test_a_wrong_latency_is_one_clear_line(text: str, settings: Settings) -> Non
     settings.FAKES_LATENCY_MS = text.replace("NAME", next(iter(SERVICES)))
     with pytest.raises(CommandError, match=r"^FAKES_LATENCY_MS: '.*' is not a service"):
         call_command("fakes")
+
+
+def test_dev_says_that_the_fakes_did_not_start(manage: Manage) -> None:
+    process = manage("dev", "--port", str(find_free_ports()), FAKES_LATENCY_MS="nobody:5")
+    printed, _ = process.communicate(timeout=50)
+    assert process.returncode == 1
+    assert "FAKES_LATENCY_MS: 'nobody' is not a service" in printed
+    assert "The fake services did not start" in printed
+    assert "Traceback" not in printed

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from pytest_django import Settings
 
 from tests.conftest import Get
 
@@ -18,19 +17,15 @@ def test_every_style_gives_the_same_sections(get: Get) -> None:
     assert contents[0] == contents[1] == contents[2]
 
 
-def test_gather_calls_all_services_at_once(
-    get: Get, two_services: Callable[..., None], settings: Settings
-) -> None:
+def test_gather_calls_all_services_at_once(get: Get, two_services: Callable[..., None]) -> None:
     two_services(alpha="barrier=2&wait=20", beta="barrier=2&wait=20")
-    settings.FANOUT = {"alpha": {"timeout": 30.0}, "beta": {"timeout": 30.0}}
     assert get("gather").page.complete
 
 
 @pytest.mark.parametrize("style", ["sync", "naive"])
 def test_the_others_call_one_after_another(
-    get: Get, style: str, two_services: Callable[..., None], settings: Settings
+    get: Get, style: str, two_services: Callable[..., None]
 ) -> None:
     two_services(alpha="barrier=2&wait=0.1", beta="barrier=2&wait=0.1")
-    settings.FANOUT = {"alpha": {"timeout": 30.0}, "beta": {"timeout": 30.0}}
     page = get(style).page
     assert [section.error for section in page.sections] == ["answered with status 504"] * 2

@@ -3,15 +3,19 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth import get_user_model
 from django.test import AsyncClient, Client
 from django.urls import reverse
 from pytest_django import Settings
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from fanout.asgi import get_asgi_application
 from tests.conftest import Get, serve
+
+LogIn = Callable[[str], Any]
 
 
 @pytest.fixture
@@ -22,7 +26,9 @@ def calls(settings: Settings) -> Iterator[list[Request]]:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope)
         calls.append(request)
-        response: Response = JSONResponse({"title": request.query_params.get("user", "nobody")})
+        viewer = request.query_params.get("user", "nobody")
+        response: Response = JSONResponse({"title": viewer})
+        response.set_cookie("viewer", viewer)
         await response(scope, receive, send)
 
     with serve(app, lifespan="off") as address:
@@ -34,12 +40,21 @@ def calls(settings: Settings) -> Iterator[list[Request]]:
         yield calls
 
 
+def make_user(name: str, password: str = "") -> Any:
+    """A new user of whatever model the project has."""
+    model = get_user_model()
+    user = model(**{model.USERNAME_FIELD: name})
+    user.set_password(password)
+    user.save()
+    return user
+
+
 @pytest.fixture
-def log_in(client: Client, async_client: AsyncClient) -> Callable[[str], User]:
+def log_in(client: Client, async_client: AsyncClient) -> LogIn:
     """Log a new user in, with either client."""
 
-    def log_in(name: str) -> User:
-        user = User.objects.create_user(name)
+    def log_in(name: str) -> Any:
+        user = make_user(name)
         client.force_login(user)
         async_client.force_login(user)
         return user
@@ -49,7 +64,7 @@ def log_in(client: Client, async_client: AsyncClient) -> Callable[[str], User]:
 
 @pytest.mark.django_db
 def test_only_a_personal_service_learns_who_the_viewer_is(
-    get: Get, style: str, calls: list[Request], log_in: Callable[[str], User]
+    get: Get, style: str, calls: list[Request], log_in: LogIn
 ) -> None:
     viewer = log_in("viewer")
     alpha, beta = get(style).page.sections
@@ -70,19 +85,26 @@ def test_nobody_is_asked_for_without_the_database(
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("calls")
-def test_each_viewer_gets_an_answer_of_their_own(
-    get: Get, style: str, log_in: Callable[[str], User]
-) -> None:
+def test_each_viewer_gets_an_answer_of_their_own(get: Get, style: str, log_in: LogIn) -> None:
     first = log_in("first")
     assert get(style).page.sections[0].title == str(first.pk)
     second = log_in("second")
     assert get(style).page.sections[0].title == str(second.pk)
 
 
+@pytest.mark.usefixtures("calls")
+def test_no_cookie_of_a_service_is_kept_or_passed_on(style: str, calls: list[Request]) -> None:
+    with serve(get_asgi_application()) as address:
+        for _ in range(2):
+            httpx.get(address + reverse(f"compare-{style}"), cookies={"mine": "1"})
+    assert len(calls) == 4
+    assert not any("cookie" in call.headers for call in calls)
+
+
 @pytest.mark.django_db
 @pytest.mark.usefixtures("two_services")
 def test_log_in_and_out(client: Client, settings: Settings) -> None:
-    User.objects.create_user("viewer", password="a long password")  # noqa: S106 - of a test
+    make_user("viewer", "a long password")
     form = client.get(reverse("login"))
     assert settings.FANOUT_TITLE in form.context["title"]
     assert client.post(reverse("login"), {"username": "viewer"}).status_code == 200

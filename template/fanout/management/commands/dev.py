@@ -74,7 +74,8 @@ def _run_fakes(port: int) -> Iterator[None]:
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "fakes", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own
         try:
-            next(iter(process.stdout or ()), None)  # its first line, or its end
+            if not next(iter(process.stdout or ()), None):
+                raise CommandError("The fake services did not start, see above.")
             yield
         finally:
             process.terminate()

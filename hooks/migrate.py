@@ -1,0 +1,119 @@
+"""Steps of a versioned migration: they keep what people wrote when the template's layout changes.
+
+Copier runs a step on updates across its version, and only those ask for --trust. In copier.yml:
+
+    _migrations:
+      - version: v0.3.0
+        when: true
+        command:
+          - "{{ _copier_python }}"
+          - "{{ _copier_conf.src_path }}/hooks/migrate.py"
+          - "--stage={{ _stage }}"
+          - "--from={{ _version_from }}"
+          - move
+          - fanout/old.py
+          - fanout/new.py
+
+`move OLD NEW` takes the edits of a file along: before the update it keeps the user's file and the
+one it came from, after the update it merges both with the new one. `rename OLD NEW FILE ...`
+replaces a whole word in the user's files, after the update: a setting, a key, a variable.
+Every step may run twice. It says what it does; with --dry-run it does nothing else.
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import copier
+import yaml
+
+
+def main() -> None:
+    """Run one step in the current folder, which is the project."""
+    parser = argparse.ArgumentParser(prog="migrate.py")
+    parser.add_argument("--stage", choices=["before", "after"], required=True)
+    parser.add_argument("--from", dest="version", required=True, help="the version before")
+    parser.add_argument("--dry-run", action="store_true")
+    steps = parser.add_subparsers(dest="step", required=True)
+    step = steps.add_parser("move")
+    step.add_argument("old", type=Path)
+    step.add_argument("new", type=Path)
+    step = steps.add_parser("rename")
+    step.add_argument("old")
+    step.add_argument("new")
+    step.add_argument("files", type=Path, nargs="+")
+    options = parser.parse_args()
+    if options.step == "rename":
+        if options.stage == "after":
+            rename(options.old, options.new, options.files, options.dry_run)
+    elif options.stage == "before":
+        keep(options.old, options.new, options.version, options.dry_run)
+    else:
+        move(options.old, options.new, options.dry_run)
+
+
+def keep(old: Path, new: Path, version: str, dry_run: bool) -> None:
+    """Keep the user's `old`, and `old` as `version` of the template made it, for `move`."""
+    if not old.is_file() or new.exists():
+        return
+    print(f"keep {old}, which becomes {new}")
+    if not dry_run:
+        mine, base = get_kept(new)
+        mine.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(old, mine)
+        base.write_bytes(render(old, version))
+
+
+def move(old: Path, new: Path, dry_run: bool) -> None:
+    """Merge what `keep` kept into `new`; where both sides changed a line, markers show both."""
+    mine, base = get_kept(new)
+    if not mine.is_file():
+        return
+    print(f"move {old} to {new}, with the edits in it")
+    if dry_run:
+        return
+    if new.is_file():
+        labels = ("-L", "before updating", "-L", "last update", "-L", "after updating")
+        subprocess.run(["git", "merge-file", *labels, mine, base, new], check=False)
+    new.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(mine, new)
+    base.unlink()
+    old.unlink(missing_ok=True)
+
+
+def rename(old: str, new: str, files: list[Path], dry_run: bool) -> None:
+    """Replace the word `old` by `new` in those of the `files` that are there."""
+    for file in filter(Path.is_file, files):
+        text, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", new, file.read_text("utf-8"))
+        if count:
+            print(f"rename {old} to {new} in {file}, {count} times")
+            if not dry_run:
+                file.write_text(text, "utf-8")
+
+
+def get_kept(new: Path) -> tuple[Path, Path]:
+    """Where the user's file and the one it came from wait, out of the way of the update."""
+    git = subprocess.run(
+        ["git", "rev-parse", "--git-path", "copier"], capture_output=True, check=True
+    )
+    kept = Path(git.stdout.decode().strip()) / new
+    return kept.with_name(f"{kept.name}.mine"), kept.with_name(f"{kept.name}.base")
+
+
+def render(path: Path, version: str) -> bytes:
+    """The file at `path` as `version` of the template makes it from the project's answers."""
+    answers = yaml.safe_load(Path(".copier-answers.yml").read_text("utf-8"))
+    data = {name: answer for name, answer in answers.items() if not name.startswith("_")}
+    with TemporaryDirectory() as folder:
+        copier.run_copy(
+            answers["_src_path"], folder, data, vcs_ref=version, defaults=True, quiet=True
+        )
+        rendered = Path(folder) / path
+        return rendered.read_bytes() if rendered.is_file() else b""
+
+
+if __name__ == "__main__":
+    main()

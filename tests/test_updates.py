@@ -1,0 +1,311 @@
+"""`copier update` loses nothing that anybody wrote, and conflicts only where it has to."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+from copier import VcsRef
+
+from tests.conftest import Copy, get_folder
+from tests.environments import Environment, clean_environment
+from tests.test_rendering import STYLES, read_files
+from tests.versions import append, commit, git, make_repository, replace
+
+NEWEST = "v1.0.0"
+
+
+# What people do to their project: each returns nothing, and leaves something to look for.
+
+
+def edit_settings(project: Path) -> None:
+    append(project / "config/settings.py", 'TIME_ZONE = "Europe/Paris"\nMY_SETTING = True\n')
+
+
+def tune_a_service(project: Path) -> None:
+    append(project / "config/settings.py", 'FANOUT = {"recco": {"timeout": 0.5}}\n')
+
+
+def add_an_app(project: Path) -> None:
+    append(project / "shop/__init__.py", "")
+    append(project / "shop/models.py", "from django.db import models\n")
+    append(project / "shop/views.py", "MY_VIEW = True\n")
+    append(project / "config/settings.py", 'INSTALLED_APPS += ["shop"]  # noqa: F405\n')
+
+
+def add_a_url(project: Path) -> None:
+    replace(project / "config/urls.py", "]\n", '    path("about/", lambda request: None),\n]\n')
+
+
+def override_a_page(project: Path) -> None:
+    append(project / "homepage/jinja2/fanout/home.html", "<h1>My page</h1>\n")
+
+
+def override_a_section(project: Path) -> None:
+    append(project / "homepage/jinja2/fanout/sections/recco.html", "<h2>My section</h2>\n")
+
+
+def add_static_files(project: Path) -> None:
+    append(project / "homepage/static/shop.css", "/* my style */\n")
+
+
+def add_a_dependency(project: Path) -> None:
+    """As `uv add` and `uv add --dev` write it: at the end of a list that is not sorted."""
+    for tail, package in (("uv add` puts", "my-package"), ("uv add --dev` puts", "my-tool")):
+        text = (project / "pyproject.toml").read_text(encoding="utf-8")
+        line = next(line for line in text.splitlines() if tail in line)
+        replace(project / "pyproject.toml", f"{line}\n", f'{line}\n    "{package}>=1.0",\n')
+
+
+def write_documents(project: Path) -> None:
+    replace(project / "README.md", "## Run it\n", "## Our rules\n\nMy rules.\n\n## Run it\n")
+    append(project / "README.md", "\n## Contact\n\nMy address.\n")
+
+
+def add_tests(project: Path) -> None:
+    append(project / "tests/test_mine.py", "def test_mine() -> None:\n    assert True\n")
+
+
+def add_ci(project: Path) -> None:
+    append(project / ".github/workflows/ci.yml", "name: my checks\n")
+
+
+def edit_the_templates_python(project: Path) -> None:
+    replace(
+        project / "fanout/call.py",
+        "    def check_status(",
+        "    my_mark = 1\n\n    def check_status(",
+    )
+
+
+def edit_the_templates_settings(project: Path) -> None:
+    replace(project / "config/base.py", 'LANGUAGE_CODE = "en-us"', 'LANGUAGE_CODE = "fr"')
+
+
+def edit_the_templates_style(project: Path) -> None:
+    replace(project / "fanout/static/fanout/site.css", "--accent: #8a2f1d", "--accent: #123456")
+
+
+def ignore_more(project: Path) -> None:
+    replace(project / ".gitignore", ".env\n", "/my-files/\n.env\n")
+
+
+EDITS: dict[Callable[[Path], None], dict[str, str]] = {
+    edit_settings: {"config/settings.py": "MY_SETTING"},
+    tune_a_service: {"config/settings.py": "FANOUT = {"},
+    add_an_app: {"shop/views.py": "MY_VIEW", "config/settings.py": '"shop"'},
+    add_a_url: {"config/urls.py": "about/"},
+    override_a_page: {"homepage/jinja2/fanout/home.html": "My page"},
+    override_a_section: {"homepage/jinja2/fanout/sections/recco.html": "My section"},
+    add_static_files: {"homepage/static/shop.css": "my style"},
+    add_a_dependency: {"pyproject.toml": "my-package"},
+    write_documents: {"README.md": "My address"},
+    add_tests: {"tests/test_mine.py": "test_mine"},
+    add_ci: {".github/workflows/ci.yml": "my checks"},
+    edit_the_templates_python: {"fanout/call.py": "my_mark"},
+    edit_the_templates_settings: {"config/base.py": '"fr"'},
+    edit_the_templates_style: {"fanout/static/fanout/site.css": "#123456"},
+    ignore_more: {".gitignore": "/my-files/"},
+}
+
+# From how many services, to which version, with which answers.
+UPDATES: dict[str, tuple[int, str, dict[str, Any]]] = {
+    "minor": (2, "v0.2.0", {}),
+    "major": (2, NEWEST, {}),
+    "2 to 5": (2, "same", {"service_count": 5}),
+    "5 to 2": (5, "same", {"service_count": 2}),
+    "renamed": (2, "same", {"service_names": "banners, tips"}),
+    "reordered": (5, "same", {"service_names": "news, recco, events, promo, deals"}),
+    "style": (2, "same", {"style": "naive"}),
+    "title": (2, "same", {"project_name": 'The "Book" Shop'}),
+    "all": (2, NEWEST, {"service_count": 5, "style": "sync", "project_name": "All"}),
+}
+
+
+@pytest.fixture(scope="module")
+def scratch() -> Iterator[Path]:
+    """A folder for many small files, in memory where there is such a place; Copier's too."""
+    memory = Path("/dev/shm")  # noqa: S108
+    with (
+        tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(tempfile, "tempdir", folder)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def repository(scratch: Path) -> Path:
+    """The template with synthetic versions."""
+    return make_repository(scratch / "copier-django-fanout")
+
+
+@pytest.fixture(scope="module")
+def make(scratch: Path, repository: Path) -> Callable[..., Path]:
+    """Make a committed project of version v0.1.0, a copy of one with the same answers."""
+
+    @cache
+    def original(style: str, count: int) -> Path:
+        path = scratch / f"{style}-{count}"
+        copy_version(repository, path, "v0.1.0", style=style, service_count=count)
+        commit(path, "from the template")
+        return path
+
+    def make(name: str = "project", style: str = "gather", count: int = 2) -> Path:
+        shutil.rmtree(scratch / name, ignore_errors=True)
+        return Path(shutil.copytree(original(style, count), scratch / name))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def system_check(pytestconfig: pytest.Config) -> Iterator[Callable[[Path], str]]:
+    """What Django's checks find wrong with a project."""
+    python = Environment(get_folder(pytestconfig) / "newest").path / "bin/python"
+    with subprocess.Popen(
+        [python, "-m", "tests.system_check"],
+        cwd=pytestconfig.rootpath,
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+
+        def check(project: Path) -> str:
+            print(project, file=process.stdin, flush=True)
+            return str(json.loads(process.stdout.readline()))
+
+        yield check
+        process.stdin.close()
+
+
+def copy_version(repository: Path, path: Path, version: str, **answers: Any) -> Path:
+    """A fresh copy of a version."""
+    copier.run_copy(
+        str(repository),
+        path,
+        answers,
+        vcs_ref=version,
+        defaults=True,
+        quiet=True,
+        settings=copier.Settings(),
+    )
+    return path
+
+
+def update(project: Path, version: str, **answers: Any) -> None:
+    """`copier update --defaults`, to a version or with other answers only."""
+    copier.run_update(
+        project,
+        answers,
+        vcs_ref=VcsRef.CURRENT if version == "same" else version,
+        defaults=True,
+        overwrite=True,
+        quiet=True,
+        settings=copier.Settings(),
+    )
+
+
+def find_conflicts(project: Path) -> list[str]:
+    """Files that Git or Copier could not merge."""
+    unmerged = git(project, "diff", "--name-only", "--diff-filter=U").splitlines()
+    rejected = [str(path) for path in project.rglob("*.rej")]
+    marked = [path for path, content in read_project(project).items() if b"\n<<<<<<< " in content]
+    return unmerged + rejected + marked
+
+
+def read_project(project: Path) -> dict[str, bytes]:
+    """Every file of a project that is not Git's."""
+    files = read_files(project)
+    return {path: content for path, content in files.items() if not path.startswith(".git/")}
+
+
+def assert_sound(project: Path, system_check: Callable[[Path], str]) -> None:
+    """No conflict; everything compiles, parses, and passes Django's checks."""
+    assert find_conflicts(project) == []
+    for path, content in read_project(project).items():
+        if path.endswith(".py"):
+            compile(content, path, "exec")
+    tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+    assert system_check(project) == ""
+
+
+def assert_kept(project: Path, *edits: Callable[[Path], None]) -> None:
+    """What the edits wrote is still there."""
+    for edit in edits:
+        for path, mark in EDITS[edit].items():
+            assert mark in (project / path).read_text(encoding="utf-8"), (edit.__name__, path)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("name", UPDATES)
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_survives_an_update(
+    make: Callable[..., Path],
+    system_check: Callable[[Path], str],
+    style: str,
+    name: str,
+    edit: Callable[[Path], None],
+) -> None:
+    count, version, answers = UPDATES[name]
+    project = make(style=style, count=count)
+    edit(project)
+    commit(project, "edit")
+    update(project, version, **answers)
+    assert_kept(project, edit)
+    assert_sound(project, system_check)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("name", UPDATES)
+def test_all_edits_survive_an_update(
+    make: Callable[..., Path], system_check: Callable[[Path], str], style: str, name: str
+) -> None:
+    count, version, answers = UPDATES[name]
+    project = make(style=style, count=count)
+    for edit in EDITS:
+        edit(project)
+    commit(project, "all edits")
+    update(project, version, **answers)
+    assert_kept(project, *EDITS)
+    assert_sound(project, system_check)
+
+
+@pytest.mark.parametrize("name", UPDATES)
+def test_without_edits_an_update_equals_a_fresh_copy(
+    make: Callable[..., Path], repository: Path, scratch: Path, name: str
+) -> None:
+    count, version, answers = UPDATES[name]
+    project = make(count=count)
+    update(project, version, **answers)
+    fresh = copy_version(
+        repository,
+        scratch / "fresh",
+        "v0.1.0" if version == "same" else version,
+        **{"service_count": count, **answers},
+    )
+    assert read_project(project) == read_project(fresh)
+    shutil.rmtree(fresh)
+
+
+@pytest.mark.parametrize("name", ["major", "all"])
+def test_after_an_update_with_all_edits_the_generated_suite_passes(
+    make: Callable[..., Path], newest: Environment, name: str
+) -> None:
+    count, version, answers = UPDATES[name]
+    project = make(count=count)
+    for edit in EDITS:
+        if edit is not override_a_page:  # the suite logs in and out through the template's page
+            edit(project)
+    commit(project, "all edits")
+    update(project, version, **answers)
+    newest.run(project, "pytest", "-p", "no:cacheprovider")

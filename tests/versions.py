@@ -1,0 +1,93 @@
+"""A repository with synthetic versions of the template: v0.1.0 is the working tree, then it changes."""
+
+import subprocess
+from pathlib import Path
+
+from tests.conftest import copy_template
+
+# What the newest version asks besides; projects that were never asked get the default.
+QUESTION = """
+greeting:
+  type: str
+  help: How does the homepage greet?
+  default: Hello
+
+# Computed"""
+
+
+def git(folder: Path, *command: str) -> str:
+    """What Git prints in `folder`."""
+    identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.test")
+    return subprocess.run(
+        ["git", *identity, *command], cwd=folder, check=True, capture_output=True, encoding="utf-8"
+    ).stdout
+
+
+def commit(folder: Path, message: str) -> None:
+    """Commit all there is, also where it is a new repository."""
+    if not (folder / ".git").exists():
+        git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--allow-empty", f"--message={message}")
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    """Replace the first `old` in a file, which has to be there."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text, f"{old!r} is not in {path}"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def append(path: Path, text: str) -> None:
+    """Write `text` at the end of a file, or into a new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def make_repository(path: Path) -> Path:
+    """The template with its versions v0.1.0, v0.2.0 (minor) and v1.0.0 (major) at `path`."""
+    copy_template(path)
+    release(path, "v0.1.0")
+    change_little(path)
+    release(path, "v0.2.0")
+    change_much(path)
+    release(path, "v1.0.0")
+    return path
+
+
+def release(repository: Path, version: str) -> None:
+    """Commit and tag."""
+    commit(repository, version)
+    git(repository, "tag", version)
+
+
+def change_little(repository: Path) -> None:
+    """What a minor version may bring: a setting, a dependency's bound, a rule, a file, a test."""
+    project = repository / "template"
+    replace(project / "config/base.py", "USE_TZ = True\n", "USE_TZ = True\nUSE_MINOR = True\n")
+    replace(project / "pyproject.toml.jinja", '"jinja2>=3.1.6"', '"jinja2>=3.1.5"')
+    replace(project / "fanout/static/fanout/site.css", "* {\n", "* {\n  min-inline-size: 0;\n")
+    replace(project / "README.md.jinja", "## Services\n", "## Services\n\nThere are up to 32.\n")
+    append(project / "fanout/service.py", "\n\nMOST_SERVICES = 32\n")
+    append(project / "fanout/minor.py", '"""What the minor version brings."""\n')
+    append(project / "tests/test_minor.py", "def test_minor() -> None:\n    pass\n")
+    append(project / ".gitignore", "/minor/\n")
+
+
+def change_much(repository: Path) -> None:
+    """What a major version may bring: more of all that, a file gone, another question."""
+    project = repository / "template"
+    replace(repository / "copier.yml", "\n# Computed", QUESTION)
+    replace(project / "config/base.py", 'TIME_ZONE = "UTC"\n', 'TIME_ZONE = "UTC"\nMAJOR = True\n')
+    replace(
+        project / "config/generated.py.jinja", "STYLE =", 'GREETING = "{{ greeting }}"\nSTYLE ='
+    )
+    replace(
+        project / "pyproject.toml.jinja", "dependencies = [\n", 'dependencies = [\n    "asgiref",\n'
+    )
+    replace(project / "fanout/service.py", "MOST_SERVICES = 32", "MOST_SERVICES = 64")
+    replace(project / "fanout/jinja2/fanout/home.html", "{% block main %}", "{% block main %}\n")
+    replace(project / "fanout/static/fanout/site.css", "  --gap:", "  --major: 1;\n  --gap:")
+    (project / "fanout/minor.py").unlink()
+    append(project / "fanout/major.py", '"""What the major version brings."""\n')
