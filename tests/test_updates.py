@@ -14,7 +14,7 @@ import copier
 import pytest
 from copier import VcsRef
 
-from tests.conftest import Copy, get_folder
+from tests.conftest import get_folder
 from tests.environments import Environment, clean_environment
 from tests.test_rendering import STYLES, read_files
 from tests.versions import append, commit, git, make_repository, replace
@@ -177,15 +177,16 @@ def system_check(pytestconfig: pytest.Config) -> Iterator[Callable[[Path], str]]
         stdout=subprocess.PIPE,
         encoding="utf-8",
     ) as process:
-        assert process.stdin
-        assert process.stdout
+        ask, answers = process.stdin, process.stdout
+        assert ask
+        assert answers
 
         def check(project: Path) -> str:
-            print(project, file=process.stdin, flush=True)
-            return str(json.loads(process.stdout.readline()))
+            print(project, file=ask, flush=True)
+            return str(json.loads(answers.readline()))
 
         yield check
-        process.stdin.close()
+        ask.close()
 
 
 def copy_version(repository: Path, path: Path, version: str, **answers: Any) -> Path:

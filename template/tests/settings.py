@@ -8,3 +8,4 @@ from config.settings import *  # noqa: F403
 
 ALLOWED_HOSTS = ["127.0.0.1"]
 FANOUT_COMPARE = True
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, for tests only

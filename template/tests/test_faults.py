@@ -78,7 +78,7 @@ def test_the_deadline_bounds_every_call(
 ) -> None:
     two_services(beta="fault=hang")
     settings.FANOUT = {"beta": {"timeout": 20.0}}
-    settings.FANOUT_DEADLINE = 0.5
+    settings.FANOUT_DEADLINE = 0.2
     _, beta = get(style).page.sections
     assert beta.state == "failed"
     assert beta.duration < 10
