@@ -24,6 +24,7 @@ import argparse
 import re
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -56,7 +57,10 @@ def main() -> None:
 
 
 def keep(old: Path, new: Path, version: str, dry_run: bool) -> None:
-    """Keep the user's `old`, and `old` as `version` of the template made it, for `move`."""
+    """Keep the user's `old`, and `old` as `version` of the template made it, for `move`.
+
+    To Copier, `old` then is a file that was deleted on purpose.
+    """
     if not old.is_file() or new.exists():
         return
     print(f"keep {old}, which becomes {new}")
@@ -65,6 +69,7 @@ def keep(old: Path, new: Path, version: str, dry_run: bool) -> None:
         mine.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(old, mine)
         base.write_bytes(render(old, version))
+        subprocess.run(["git", "rm", "--quiet", "--force", old], check=True)
 
 
 def move(old: Path, new: Path, dry_run: bool) -> None:
@@ -81,7 +86,8 @@ def move(old: Path, new: Path, dry_run: bool) -> None:
     new.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(mine, new)
     base.unlink()
-    old.unlink(missing_ok=True)
+    with suppress(OSError):  # another file waits there, too
+        mine.parent.rmdir()
 
 
 def rename(old: str, new: str, files: list[Path], dry_run: bool) -> None:
@@ -89,17 +95,16 @@ def rename(old: str, new: str, files: list[Path], dry_run: bool) -> None:
     for file in filter(Path.is_file, files):
         text, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", new, file.read_text("utf-8"))
         if count:
-            print(f"rename {old} to {new} in {file}, {count} times")
+            print(f"rename {old} to {new} in {file}, {count} time{'s' if count > 1 else ''}")
             if not dry_run:
                 file.write_text(text, "utf-8")
 
 
 def get_kept(new: Path) -> tuple[Path, Path]:
     """Where the user's file and the one it came from wait, out of the way of the update."""
-    git = subprocess.run(
-        ["git", "rev-parse", "--git-path", "copier"], capture_output=True, check=True
-    )
-    kept = Path(git.stdout.decode().strip()) / new
+    git = ["git", "rev-parse", "--git-path", "copier"]
+    folder = Path(subprocess.run(git, capture_output=True, check=True).stdout.decode().strip())
+    kept = folder / new
     return kept.with_name(f"{kept.name}.mine"), kept.with_name(f"{kept.name}.base")
 
 

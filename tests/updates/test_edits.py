@@ -1,35 +1,25 @@
 """`copier update` loses nothing that anybody wrote, and conflicts only where it has to."""
 
-import json
 import shutil
-import subprocess
-import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import copier
 import pytest
-from copier import VcsRef
 
-from tests.conftest import get_folder
-from tests.environments import Environment, clean_environment
-from tests.test_rendering import STYLES, read_files
-from tests.versions import append, commit, git, make_repository, replace
+from tests.environments import Environment
+from tests.test_rendering import STYLES
+from tests.updates.conftest import copy_version, find_conflicts, read_project, update
+from tests.updates.versions import append, commit, replace
 
 NEWEST = "v1.0.0"
-
 
 # What people do to their project: each returns nothing, and leaves something to look for.
 
 
 def edit_settings(project: Path) -> None:
-    append(project / "config/settings.py", 'TIME_ZONE = "Europe/Paris"\nMY_SETTING = True\n')
-
-
-def tune_a_service(project: Path) -> None:
+    append(project / "config/settings.py", "MY_SETTING = True\n")
     append(project / "config/settings.py", 'FANOUT = {"recco": {"timeout": 0.5}}\n')
 
 
@@ -46,14 +36,11 @@ def add_a_url(project: Path) -> None:
 
 def override_a_page(project: Path) -> None:
     append(project / "homepage/jinja2/fanout/home.html", "<h1>My page</h1>\n")
+    append(project / "homepage/static/shop.css", "/* my style */\n")
 
 
 def override_a_section(project: Path) -> None:
     append(project / "homepage/jinja2/fanout/sections/recco.html", "<h2>My section</h2>\n")
-
-
-def add_static_files(project: Path) -> None:
-    append(project / "homepage/static/shop.css", "/* my style */\n")
 
 
 def add_a_dependency(project: Path) -> None:
@@ -78,11 +65,7 @@ def add_ci(project: Path) -> None:
 
 
 def edit_the_templates_python(project: Path) -> None:
-    replace(
-        project / "fanout/call.py",
-        "    def check_status(",
-        "    my_mark = 1\n\n    def check_status(",
-    )
+    replace(project / "fanout/call.py", "    def receive(", "    my_mark = 1\n\n    def receive(")
 
 
 def edit_the_templates_settings(project: Path) -> None:
@@ -93,18 +76,15 @@ def edit_the_templates_style(project: Path) -> None:
     replace(project / "fanout/static/fanout/site.css", "--accent: #8a2f1d", "--accent: #123456")
 
 
-def ignore_more(project: Path) -> None:
-    replace(project / ".gitignore", ".env\n", "/my-files/\n.env\n")
-
-
 EDITS: dict[Callable[[Path], None], dict[str, str]] = {
     edit_settings: {"config/settings.py": "MY_SETTING"},
-    tune_a_service: {"config/settings.py": "FANOUT = {"},
     add_an_app: {"shop/views.py": "MY_VIEW", "config/settings.py": '"shop"'},
     add_a_url: {"config/urls.py": "about/"},
-    override_a_page: {"homepage/jinja2/fanout/home.html": "My page"},
+    override_a_page: {
+        "homepage/jinja2/fanout/home.html": "My page",
+        "homepage/static/shop.css": "my style",
+    },
     override_a_section: {"homepage/jinja2/fanout/sections/recco.html": "My section"},
-    add_static_files: {"homepage/static/shop.css": "my style"},
     add_a_dependency: {"pyproject.toml": "my-package"},
     write_documents: {"README.md": "My address"},
     add_tests: {"tests/test_mine.py": "test_mine"},
@@ -112,7 +92,6 @@ EDITS: dict[Callable[[Path], None], dict[str, str]] = {
     edit_the_templates_python: {"fanout/call.py": "my_mark"},
     edit_the_templates_settings: {"config/base.py": '"fr"'},
     edit_the_templates_style: {"fanout/static/fanout/site.css": "#123456"},
-    ignore_more: {".gitignore": "/my-files/"},
 }
 
 # From how many services, to which version, with which answers.
@@ -124,110 +103,8 @@ UPDATES: dict[str, tuple[int, str, dict[str, Any]]] = {
     "renamed": (2, "same", {"service_names": "banners, tips"}),
     "reordered": (5, "same", {"service_names": "news, recco, events, promo, deals"}),
     "style": (2, "same", {"style": "naive"}),
-    "title": (2, "same", {"project_name": 'The "Book" Shop'}),
-    "all": (2, NEWEST, {"service_count": 5, "style": "sync", "project_name": "All"}),
+    "all": (2, NEWEST, {"service_count": 5, "style": "sync", "project_name": 'The "Book" Shop'}),
 }
-
-
-@pytest.fixture(scope="module")
-def scratch() -> Iterator[Path]:
-    """A folder for many small files, in memory where there is such a place; Copier's too."""
-    memory = Path("/dev/shm")  # noqa: S108
-    with (
-        tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setattr(tempfile, "tempdir", folder)
-        yield Path(folder)
-
-
-@pytest.fixture(scope="module")
-def repository(scratch: Path) -> Path:
-    """The template with synthetic versions."""
-    return make_repository(scratch / "copier-django-fanout")
-
-
-@pytest.fixture(scope="module")
-def make(scratch: Path, repository: Path) -> Callable[..., Path]:
-    """Make a committed project of version v0.1.0, a copy of one with the same answers."""
-
-    @cache
-    def original(style: str, count: int) -> Path:
-        path = scratch / f"{style}-{count}"
-        copy_version(repository, path, "v0.1.0", style=style, service_count=count)
-        commit(path, "from the template")
-        return path
-
-    def make(name: str = "project", style: str = "gather", count: int = 2) -> Path:
-        shutil.rmtree(scratch / name, ignore_errors=True)
-        return Path(shutil.copytree(original(style, count), scratch / name))
-
-    return make
-
-
-@pytest.fixture(scope="module")
-def system_check(pytestconfig: pytest.Config) -> Iterator[Callable[[Path], str]]:
-    """What Django's checks find wrong with a project."""
-    python = Environment(get_folder(pytestconfig) / "newest").path / "bin/python"
-    with subprocess.Popen(
-        [python, "-m", "tests.system_check"],
-        cwd=pytestconfig.rootpath,
-        env=clean_environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    ) as process:
-        ask, answers = process.stdin, process.stdout
-        assert ask
-        assert answers
-
-        def check(project: Path) -> str:
-            print(project, file=ask, flush=True)
-            return str(json.loads(answers.readline()))
-
-        yield check
-        ask.close()
-
-
-def copy_version(repository: Path, path: Path, version: str, **answers: Any) -> Path:
-    """A fresh copy of a version."""
-    copier.run_copy(
-        str(repository),
-        path,
-        answers,
-        vcs_ref=version,
-        defaults=True,
-        quiet=True,
-        settings=copier.Settings(),
-    )
-    return path
-
-
-def update(project: Path, version: str, **answers: Any) -> None:
-    """`copier update --defaults`, to a version or with other answers only."""
-    copier.run_update(
-        project,
-        answers,
-        vcs_ref=VcsRef.CURRENT if version == "same" else version,
-        defaults=True,
-        overwrite=True,
-        quiet=True,
-        settings=copier.Settings(),
-    )
-
-
-def find_conflicts(project: Path) -> list[str]:
-    """Files that Git or Copier could not merge."""
-    unmerged = git(project, "diff", "--name-only", "--diff-filter=U").splitlines()
-    rejected = [str(path) for path in project.rglob("*.rej")]
-    marked = [path for path, content in read_project(project).items() if b"\n<<<<<<< " in content]
-    return unmerged + rejected + marked
-
-
-def read_project(project: Path) -> dict[str, bytes]:
-    """Every file of a project that is not Git's."""
-    files = read_files(project)
-    return {path: content for path, content in files.items() if not path.startswith(".git/")}
 
 
 def assert_sound(project: Path, system_check: Callable[[Path], str]) -> None:

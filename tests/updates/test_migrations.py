@@ -1,0 +1,146 @@
+"""Versioned migrations: none is shipped yet, so a synthetic one proves the machinery."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import copier
+import pytest
+
+from tests.conftest import ROOT
+from tests.updates.conftest import copy_version, find_conflicts, read_project, update
+from tests.updates.test_edits import NEWEST
+from tests.updates.versions import append, commit, git, make_repository, replace
+
+MIGRATIONS = """
+_migrations:
+  - version: v2.0.0
+    when: true
+    command: &move
+      - "{{ _copier_python }}"
+      - "{{ _copier_conf.src_path }}/hooks/migrate.py"
+      - "--stage={{ _stage }}"
+      - "--from={{ _version_from }}"
+      - move
+      - fanout/deadline.py
+      - fanout/clock.py
+  - version: v2.0.0
+    when: true
+    command: *move
+  - version: v2.0.0
+    when: true
+    command:
+      - "{{ _copier_python }}"
+      - "{{ _copier_conf.src_path }}/hooks/migrate.py"
+      - "--stage={{ _stage }}"
+      - "--from={{ _version_from }}"
+      - rename
+      - timeout
+      - seconds
+      - config/settings.py
+      - config/gone.py
+"""
+
+
+@pytest.fixture
+def moved(scratch: Path) -> Path:
+    """A template whose version v2.0.0 moves a file, renames an option, and migrates both."""
+    path = scratch / "moved"
+    shutil.rmtree(path, ignore_errors=True)
+    make_repository(path)
+    template = path / "template"
+    (template / "fanout/deadline.py").rename(template / "fanout/clock.py")
+    replace(template / "fanout/clock.py", "SHARE = 0.85", "SHARE = 0.9")
+    append(path / "copier.yml", MIGRATIONS)
+    commit(path, "v2.0.0")
+    git(path, "tag", "v2.0.0")
+    return path
+
+
+def migrate(project: Path) -> None:
+    """Update across the migration, which needs trust."""
+    copier.run_update(
+        project, defaults=True, overwrite=True, unsafe=True, settings=copier.Settings()
+    )
+
+
+def test_a_migration_takes_edits_along(
+    moved: Path, scratch: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    project = copy_version(moved, scratch / "migrated", "v0.1.0")
+    replace(project / "fanout/deadline.py", "class Deadline:", "MINE = 1\n\n\nclass Deadline:")
+    append(project / "config/settings.py", 'FANOUT = {"recco": {"timeout": 1.0}}\n')
+    append(project / "config/settings.py", "# my_timeout stays\n")
+    commit(project, "edit")
+    migrate(project)
+    clock = (project / "fanout/clock.py").read_text("utf-8")
+    assert "MINE = 1" in clock
+    assert "SHARE = 0.9" in clock
+    assert not (project / "fanout/deadline.py").exists()
+    settings = (project / "config/settings.py").read_text("utf-8")
+    assert 'FANOUT = {"recco": {"seconds": 1.0}}\n# my_timeout stays\n' in settings
+    assert find_conflicts(project) == []
+    assert not list((project / ".git").glob("copier/**/*.*"))
+    printed = capfd.readouterr().out
+    assert printed.count("move fanout/deadline.py to fanout/clock.py, with the edits in it") == 1
+    assert printed.count("rename timeout to seconds in config/settings.py, 1 time\n") == 1
+    shutil.rmtree(project)
+
+
+def test_a_migration_shows_both_sides_where_it_cannot_decide(moved: Path, scratch: Path) -> None:
+    project = copy_version(moved, scratch / "migrated", "v0.1.0")
+    replace(project / "fanout/deadline.py", "SHARE = 0.85", "SHARE = 0.5")
+    commit(project, "edit")
+    migrate(project)
+    clock = (project / "fanout/clock.py").read_text("utf-8")
+    assert "<<<<<<< before updating\nSHARE = 0.5" in clock
+    assert "SHARE = 0.9" in clock
+    shutil.rmtree(project)
+
+
+def test_without_edits_a_migrated_project_equals_a_fresh_copy(moved: Path, scratch: Path) -> None:
+    project = copy_version(moved, scratch / "migrated", "v0.1.0")
+    commit(project, "copied")
+    migrate(project)
+    fresh = copy_version(moved, scratch / "fresh", "v2.0.0")
+    assert read_project(project) == read_project(fresh)
+    shutil.rmtree(fresh)
+    shutil.rmtree(project)
+
+
+def test_a_migration_needs_trust_and_no_other_update_does(moved: Path, scratch: Path) -> None:
+    project = copy_version(moved, scratch / "migrated", "v0.1.0")
+    commit(project, "copied")
+    with pytest.raises(copier.errors.UnsafeTemplateError, match="trust"):
+        update(project, "v2.0.0")
+    update(project, NEWEST)
+    shutil.rmtree(project)
+
+
+def test_a_dry_run_only_says_what_it_would_do(moved: Path, scratch: Path) -> None:
+    project = copy_version(moved, scratch / "migrated", "v0.1.0")
+    append(project / "config/settings.py", 'FANOUT = {"recco": {"timeout": 1.0}}\n')
+    commit(project, "copied")
+    before = read_project(project)
+    for stage, step, said in (
+        ("before", ["move", "fanout/deadline.py", "fanout/clock.py"], "keep fanout/deadline.py"),
+        ("after", ["rename", "timeout", "seconds", "config/settings.py"], "rename timeout to"),
+        ("before", ["rename", "timeout", "seconds", "config/settings.py"], ""),
+        ("before", ["move", "fanout/gone.py", "fanout/clock.py"], ""),
+    ):
+        printed = subprocess.run(
+            [
+                *(sys.executable, ROOT / "hooks/migrate.py", "--dry-run"),
+                *(f"--stage={stage}", "--from=v0.1.0", *step),
+            ],
+            cwd=project,
+            capture_output=True,
+            encoding="utf-8",
+            check=True,
+        ).stdout
+        assert printed.startswith(said)
+        assert bool(printed) == bool(said)
+    assert read_project(project) == before
+    assert not (project / ".git/copier").exists()
+    shutil.rmtree(project)

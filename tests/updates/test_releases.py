@@ -1,0 +1,40 @@
+"""Tags may not travel with a clone, so each release is kept as a bundle, too."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, copy_template
+from tests.updates.conftest import copy_version, find_conflicts, read_project, update
+from tests.updates.versions import commit, git
+
+
+def list_releases() -> list[str]:
+    """The versions in CHANGELOG.md."""
+    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    return re.findall(r"^## (\d+\.\d+\.\d+)", changelog, re.MULTILINE)
+
+
+def test_every_release_has_a_bundle() -> None:
+    bundles = {path.stem for path in (ROOT / "tests/releases").glob("*.bundle")}
+    assert bundles == {f"v{version}" for version in list_releases()}
+
+
+@pytest.mark.parametrize("version", list_releases())
+def test_every_release_reaches_the_working_tree(scratch: Path, version: str) -> None:
+    repository = scratch / f"release-{version}"
+    git(ROOT, "clone", "--quiet", str(ROOT / f"tests/releases/v{version}.bundle"), str(repository))
+    project = copy_version(repository, scratch / f"from-{version}", f"v{version}")
+    commit(project, "released")
+    for path in ("copier.yml", "hooks", "template"):
+        target = repository / path
+        shutil.rmtree(target) if target.is_dir() else target.unlink()
+    copy_template(repository)
+    commit(repository, "working tree")
+    git(repository, "tag", "v99.0.0")
+    update(project, "v99.0.0")
+    fresh = copy_version(repository, scratch / f"to-{version}", "v99.0.0")
+    assert find_conflicts(project) == []
+    assert read_project(project) == read_project(fresh)
