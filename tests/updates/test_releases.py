@@ -4,8 +4,6 @@ import re
 import shutil
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import ROOT, copy_template
 from tests.updates.conftest import copy_version, find_conflicts, read_project, update
 from tests.updates.versions import commit, git
@@ -22,10 +20,16 @@ def test_every_release_has_a_bundle() -> None:
     assert bundles == {f"v{version}" for version in list_releases()}
 
 
-@pytest.mark.parametrize("version", list_releases())
-def test_every_release_reaches_the_working_tree(scratch: Path, version: str) -> None:
+def test_every_release_reaches_the_working_tree(scratch: Path) -> None:
+    for version in list_releases():
+        assert_reaches_the_working_tree(scratch, version)
+
+
+def assert_reaches_the_working_tree(scratch: Path, version: str) -> None:
+    """A project of that release becomes what a fresh copy is now."""
     repository = scratch / f"release-{version}"
-    git(ROOT, "clone", "--quiet", str(ROOT / f"tests/releases/v{version}.bundle"), str(repository))
+    bundle = ROOT / f"tests/releases/v{version}.bundle"
+    git(ROOT, "clone", "--quiet", f"--branch=v{version}", str(bundle), str(repository))
     project = copy_version(repository, scratch / f"from-{version}", f"v{version}")
     commit(project, "released")
     for path in ("copier.yml", "hooks", "template"):

@@ -79,7 +79,7 @@ def test_any_walk_ends_in_a_fresh_copy_with_the_edits(
     run_state_machine_as_test(
         Walk,
         settings=settings(
-            max_examples=10,
+            max_examples=7,
             stateful_step_count=6,
             deadline=None,
             derandomize=True,
