@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 CANDIDATES = ["3.11", "3.12", "3.13", "3.14"]
@@ -48,9 +49,8 @@ def clean_environment() -> dict[str, str]:
 
 def uv(*command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run uv; `uv run` leaves its own path in UV. All of pyenv's Pythons are there for it."""
-    if shutil.which("pyenv"):
-        versions = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True)
-        variables["PYENV_VERSION"] = ":".join(versions.stdout.split())
+    if pyenv := find_pyenv_versions():
+        variables["PYENV_VERSION"] = pyenv
     return subprocess.run(
         [os.environ.get("UV", "uv"), *command],
         env={**clean_environment(), **variables},
@@ -58,6 +58,15 @@ def uv(*command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
         text=True,
         check=False,
     )
+
+
+@cache
+def find_pyenv_versions() -> str:
+    """All versions that pyenv has, as it wants them; its commands for any other are errors."""
+    if not shutil.which("pyenv"):
+        return ""
+    versions = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True)
+    return ":".join(versions.stdout.split())
 
 
 def find_pythons() -> dict[str, str]:

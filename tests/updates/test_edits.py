@@ -2,6 +2,7 @@
 
 import ast
 import shutil
+import sys
 import tomllib
 from collections.abc import Callable
 from functools import cache
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.environments import Environment
+from tests.environments import Environment, uv
 from tests.test_rendering import STYLES
 from tests.updates.conftest import Make, copy_version, find_conflicts, read_project, update
 from tests.updates.versions import append, commit, replace
@@ -46,11 +47,9 @@ def override_a_section(project: Path) -> None:
 
 
 def add_a_dependency(project: Path) -> None:
-    """As `uv add` and `uv add --dev` write it: at the end of a list that is not sorted."""
-    for tail, package in (("uv add` puts", "my-package"), ("uv add --dev` puts", "my-tool")):
-        text = (project / "pyproject.toml").read_text(encoding="utf-8")
-        line = next(line for line in text.splitlines() if tail in line)
-        replace(project / "pyproject.toml", f"{line}\n", f'{line}\n    "{package}>=1.0",\n')
+    for command in (["my-package>=1.0"], ["--dev", "my-tool>=1.0"]):
+        added = uv("add", "--frozen", "--project", str(project), *command, UV_PYTHON=sys.executable)
+        assert added.returncode == 0, added.stderr
 
 
 def write_documents(project: Path) -> None:
