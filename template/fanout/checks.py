@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 
 from fanout.answer import is_safe_link
-from fanout.service import Service, find_problems, services
+from fanout.service import SECONDS, Service, find_problems, is_seconds, services
 
 
 def check_production(**_: Any) -> list[CheckMessage]:
@@ -42,6 +42,9 @@ def check_urls(**_: Any) -> list[CheckMessage]:
 def check_options(**_: Any) -> list[CheckMessage]:
     """fanout.W001: FANOUT names services that there are. fanout.E004: with options that there are."""
     messages: list[CheckMessage] = []
+    if not is_seconds(settings.FANOUT_DEADLINE):
+        message = f"FANOUT_DEADLINE is {SECONDS}, not {settings.FANOUT_DEADLINE!r}."
+        messages.append(Error(message, id="fanout.E004"))
     for name, options in settings.FANOUT.items():
         if name not in settings.FANOUT_SERVICES:
             message = f"FANOUT has options for {name!r}, which is not a service."

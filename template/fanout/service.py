@@ -6,6 +6,8 @@ from typing import Any, get_type_hints
 
 from django.conf import settings
 
+SECONDS = "a number of seconds above 0"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
@@ -33,10 +35,15 @@ def find_problems(options: object) -> Iterator[str]:
         if kind is None:
             yield f"there is no option {name!r}; there are {', '.join(kinds)}."
         elif kind is float:
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-                yield f"{name!r} is a number of seconds above 0, not {value!r}."
+            if not is_seconds(value):
+                yield f"{name!r} is {SECONDS}, not {value!r}."
         elif not isinstance(value, kind):
             yield f"{name!r} is a {kind.__name__}, not {value!r}."
+
+
+def is_seconds(value: object) -> bool:
+    """Whether `value` can be a time; NaN is not above 0, and True is no number to people."""
+    return not isinstance(value, bool) and isinstance(value, int | float) and value > 0
 
 
 def services() -> list[Service]:

@@ -118,6 +118,14 @@ def test_without_git_there_is_nothing_to_check(
     assert check_update() == []
 
 
+@pytest.mark.parametrize("deadline", [0, -1.0, float("nan"), "5"])
+def test_a_wrong_deadline_is_an_error(settings: Settings, deadline: object) -> None:
+    settings.FANOUT_DEADLINE = deadline
+    [error] = check_options()
+    assert error.id == "fanout.E004"
+    assert error.msg.startswith("FANOUT_DEADLINE is a number of seconds above 0")
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
