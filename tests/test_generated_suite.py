@@ -16,6 +16,22 @@ ROWS = [
 ]
 
 
+def test_both_ends_are_there(copy: Copy, environment: Environment) -> None:
+    versions = environment.run(
+        copy(),
+        "python",
+        "-c",
+        "import django, sys; print(*sys.version_info[:2], *django.VERSION[:2])",
+    )
+    python, django = (
+        tuple(map(int, pair)) for pair in (versions.split()[:2], versions.split()[2:])
+    )
+    if environment.path.name == "oldest":
+        assert django == (5, 2)
+    else:
+        assert django >= ((6, 1) if python >= (3, 12) else (5, 2))
+
+
 @pytest.mark.parametrize(("style", "count", "environment"), ROWS, indirect=["environment"])
 def test_a_project_passes_its_own_tests(
     copy: Copy, environment: Environment, style: str, count: int

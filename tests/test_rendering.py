@@ -88,6 +88,12 @@ def test_plain_siblings_have_not_drifted(copy: Copy, rendered: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("style", STYLES)
+def test_a_view_is_short_enough_to_be_read_beside_the_others(style: str) -> None:
+    view = ROOT / "template/fanout/views" / f"{style}.py"
+    assert len(view.read_text(encoding="utf-8").splitlines()) < 25
+
+
 def test_the_template_runs_in_place(newest: Environment) -> None:
     template = ROOT / "template"
     newest.run(template, "python", "-B", "manage.py", "check")
