@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 CANDIDATES = ["3.11", "3.12", "3.13", "3.14"]
 
 
@@ -49,10 +51,13 @@ def clean_environment() -> dict[str, str]:
 
 def uv(*command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run uv; `uv run` leaves its own path in UV. All of pyenv's Pythons are there for it."""
+    executable = os.environ.get("UV") or shutil.which("uv")
+    if not executable:
+        raise pytest.UsageError("The tests need uv: run them with `uv run pytest`.")
     if pyenv := find_pyenv_versions():
         variables["PYENV_VERSION"] = pyenv
     return subprocess.run(
-        [os.environ.get("UV", "uv"), *command],
+        [executable, *command],
         env={**clean_environment(), **variables},
         capture_output=True,
         text=True,
