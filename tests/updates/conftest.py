@@ -11,11 +11,12 @@ from typing import Any
 
 import copier
 import pytest
+import yaml
 from copier import VcsRef
 from jinja2 import Environment
 
 import tests.environments
-from tests.conftest import get_folder
+from tests.conftest import ROOT, get_folder
 from tests.environments import clean_environment
 from tests.test_rendering import read_files
 from tests.updates.versions import commit, git, make_repository
@@ -143,3 +144,17 @@ def read_project(project: Path) -> dict[str, bytes]:
     """Every file of a project that is not Git's."""
     files = read_files(project)
     return {path: content for path, content in files.items() if not path.startswith(".git/")}
+
+
+def get_files_written_once() -> list[str]:
+    """The files that no update touches."""
+    questions = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
+    return list(questions["_skip_if_exists"])
+
+
+def assert_equal(project: Path, fresh: Path) -> None:
+    """A project is what a fresh copy is, but for the files that are written once."""
+    left, right = read_project(project), read_project(fresh)
+    assert left.keys() == right.keys()
+    differing = {path for path in left if left[path] != right[path]}
+    assert differing <= set(get_files_written_once())

@@ -13,7 +13,14 @@ import pytest
 
 from tests.environments import Environment, uv
 from tests.test_rendering import STYLES
-from tests.updates.conftest import Make, copy_version, find_conflicts, read_project, update
+from tests.updates.conftest import (
+    Make,
+    assert_equal,
+    copy_version,
+    find_conflicts,
+    read_project,
+    update,
+)
 from tests.updates.versions import append, commit, replace
 
 NEWEST = "v1.0.0"
@@ -178,7 +185,7 @@ def test_without_edits_an_update_equals_a_fresh_copy(
         "v0.1.0" if version == "same" else version,
         **{"service_count": count, **answers},
     )
-    assert read_project(project) == read_project(fresh)
+    assert_equal(project, fresh)
     shutil.rmtree(fresh)
 
 

@@ -9,7 +9,7 @@ import copier
 import pytest
 
 from tests.conftest import ROOT
-from tests.updates.conftest import copy_version, find_conflicts, read_project, update
+from tests.updates.conftest import assert_equal, copy_version, find_conflicts, read_project, update
 from tests.updates.test_edits import NEWEST
 from tests.updates.versions import append, commit, git, make_repository, replace
 
@@ -104,7 +104,7 @@ def test_without_edits_a_migrated_project_equals_a_fresh_copy(moved: Path, scrat
     commit(project, "copied")
     migrate(project)
     fresh = copy_version(moved, scratch / "fresh", "v2.0.0")
-    assert read_project(project) == read_project(fresh)
+    assert_equal(project, fresh)
     shutil.rmtree(fresh)
     shutil.rmtree(project)
 

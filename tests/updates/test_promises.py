@@ -14,7 +14,14 @@ import yaml
 from tests.conftest import ROOT
 from tests.environments import Environment, clean_environment
 from tests.test_rendering import read_answers
-from tests.updates.conftest import Make, copy_version, find_conflicts, read_project, update
+from tests.updates.conftest import (
+    Make,
+    copy_version,
+    find_conflicts,
+    get_files_written_once,
+    read_project,
+    update,
+)
 from tests.updates.test_edits import NEWEST
 from tests.updates.versions import append, commit, git, replace
 
@@ -30,9 +37,19 @@ def test_a_file_deleted_on_purpose_stays_deleted(make: Make) -> None:
     assert find_conflicts(project) == []
 
 
+def test_files_written_once_are_never_touched(make: Make) -> None:
+    project = make()
+    written_once = ["config/settings.py", "config/urls.py", "homepage/__init__.py"]
+    assert get_files_written_once() == written_once
+    before = read_project(project)
+    update(project, NEWEST)
+    after = read_project(project)
+    assert all(after[path] == before[path] for path in written_once)
+
+
 def test_only_files_written_once_come_back(make: Make) -> None:
     project = make()
-    written_once = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))["_skip_if_exists"]
+    written_once = get_files_written_once()
     for path in written_once:
         (project / path).unlink()
     commit(project, "delete")

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from tests.conftest import ROOT, copy_template
-from tests.updates.conftest import copy_version, find_conflicts, read_project, update
+from tests.updates.conftest import assert_equal, copy_version, find_conflicts, update
 from tests.updates.versions import commit, git
 
 
@@ -41,4 +41,4 @@ def assert_reaches_the_working_tree(scratch: Path, version: str) -> None:
     update(project, "v99.0.0")
     fresh = copy_version(repository, scratch / f"to-{version}", "v99.0.0")
     assert find_conflicts(project) == []
-    assert read_project(project) == read_project(fresh)
+    assert_equal(project, fresh)

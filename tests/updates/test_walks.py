@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 from tests.test_rendering import STYLES, read_answers
-from tests.updates.conftest import Make, copy_version, find_conflicts, read_project, update
+from tests.updates.conftest import (
+    Make,
+    assert_equal,
+    copy_version,
+    find_conflicts,
+    update,
+)
 from tests.updates.test_edits import EDITS, assert_kept
 from tests.updates.versions import commit
 
@@ -73,7 +79,7 @@ def test_any_walk_ends_in_a_fresh_copy_with_the_edits(
             copy_version(repository, fresh, self.version, **read_answers(self.project))
             for edit in self.edits:
                 edit(fresh)
-            assert read_project(self.project) == read_project(fresh)
+            assert_equal(self.project, fresh)
             commit(self.project, "updated")
 
     run_state_machine_as_test(

@@ -67,6 +67,8 @@ def change_little(repository: Path) -> None:
     project = repository / "template"
     replace(project / "config/base.py", "USE_TZ = True\n", "USE_TZ = True\nUSE_MINOR = True\n")
     replace(project / "pyproject.toml.jinja", '"jinja2>=3.1.6"', '"jinja2>=3.1.5"')
+    for line in ("    # Your own dependencies", "    # Your own development tools"):
+        replace(project / "pyproject.toml.jinja", line, f'    "sniffio",\n{line}')
     replace(project / "fanout/static/fanout/site.css", "* {\n", "* {\n  min-inline-size: 0;\n")
     replace(project / "README.md.jinja", "## Services\n", "## Services\n\nThere are up to 32.\n")
     append(project / "fanout/service.py", "\n\nMOST_SERVICES = 32\n")
@@ -90,4 +92,6 @@ def change_much(repository: Path) -> None:
     replace(project / "fanout/jinja2/fanout/home.html", "{% block main %}", "{% block main %}\n")
     replace(project / "fanout/static/fanout/site.css", "  --gap:", "  --major: 1;\n  --gap:")
     (project / "fanout/minor.py").unlink()
+    for path in ("config/settings.py", "config/urls.py", "homepage/__init__.py"):
+        append(project / path, "# A better beginning, for new projects only.\n")
     append(project / "fanout/major.py", '"""What the major version brings."""\n')
