@@ -1,6 +1,6 @@
 """Real fake services on a real socket, and two of them that every test can break."""
 
-import time
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Thread
@@ -27,18 +27,16 @@ Get = Callable[[str], PageResponse]
 @contextmanager
 def serve(app: Any, **options: Any) -> Iterator[str]:
     """Serve an ASGI application on a free port; the value is its address."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", **options))
-    thread = Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started and thread.is_alive():
-            time.sleep(0.01)
-        assert server.started, "the server refused to start"
-        host, port = server.servers[0].sockets[0].getsockname()
-        yield f"http://{host}:{port}"
-    finally:
-        server.should_exit = True
-        thread.join()
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", **options))
+    with socket.create_server(("127.0.0.1", 0)) as sock:  # callers may come before it serves
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        thread = Thread(target=server.run, kwargs={"sockets": [sock]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 @pytest.fixture(scope="session")
