@@ -24,7 +24,6 @@ import argparse
 import re
 import shutil
 import subprocess
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -59,35 +58,43 @@ def main() -> None:
 def keep(old: Path, new: Path, version: str, dry_run: bool) -> None:
     """Keep the user's `old`, and `old` as `version` of the template made it, for `move`.
 
-    To Copier, `old` then is a file that was deleted on purpose.
+    To Copier, `old` then is a file that was deleted on purpose. One that really was leaves only the
+    template's.
     """
-    if not old.is_file() or new.exists():
+    mine, base = get_kept(new)
+    if new.exists() or (base.exists() and not old.exists()):
         return
-    print(f"keep {old}, which becomes {new}")
-    if not dry_run:
-        mine, base = get_kept(new)
-        mine.parent.mkdir(parents=True, exist_ok=True)
+    pristine = render(old, version)
+    if pristine is None and not old.exists():
+        return
+    print(f"keep {old}, which becomes {new}" if old.exists() else f"keep {old} deleted, as {new}")
+    if dry_run:
+        return
+    base.parent.mkdir(parents=True, exist_ok=True)
+    base.write_bytes(pristine or b"")
+    mine.unlink(missing_ok=True)
+    if old.exists():
         shutil.copy(old, mine)
-        base.write_bytes(render(old, version))
         subprocess.run(["git", "rm", "--quiet", "--force", old], check=True)
 
 
 def move(old: Path, new: Path, dry_run: bool) -> None:
     """Merge what `keep` kept into `new`; where both sides changed a line, markers show both."""
     mine, base = get_kept(new)
-    if not mine.is_file():
+    if not base.exists():
         return
-    print(f"move {old} to {new}, with the edits in it")
+    print(f"move {old} to {new}, {'with the edits in it' if mine.exists() else 'which is deleted'}")
     if dry_run:
         return
-    if new.is_file():
+    if mine.exists() and new.exists():
         labels = ("-L", "before updating", "-L", "last update", "-L", "after updating")
         subprocess.run(["git", "merge-file", *labels, mine, base, new], check=False)
     new.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(mine, new)
+    if mine.exists():
+        shutil.move(mine, new)
+    else:
+        new.unlink(missing_ok=True)
     base.unlink()
-    with suppress(OSError):  # another file waits there, too
-        mine.parent.rmdir()
 
 
 def rename(old: str, new: str, files: list[Path], dry_run: bool) -> None:
@@ -108,8 +115,8 @@ def get_kept(new: Path) -> tuple[Path, Path]:
     return kept.with_name(f"{kept.name}.mine"), kept.with_name(f"{kept.name}.base")
 
 
-def render(path: Path, version: str) -> bytes:
-    """The file at `path` as `version` of the template makes it from the project's answers."""
+def render(path: Path, version: str) -> bytes | None:
+    """The file at `path` as `version` of the template makes it from the project's answers, if so."""
     answers = yaml.safe_load(Path(".copier-answers.yml").read_text("utf-8"))
     data = {name: answer for name, answer in answers.items() if not name.startswith("_")}
     with TemporaryDirectory() as folder:
@@ -117,7 +124,7 @@ def render(path: Path, version: str) -> bytes:
             answers["_src_path"], folder, data, vcs_ref=version, defaults=True, quiet=True
         )
         rendered = Path(folder) / path
-        return rendered.read_bytes() if rendered.is_file() else b""
+        return rendered.read_bytes() if rendered.is_file() else None
 
 
 if __name__ == "__main__":

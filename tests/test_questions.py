@@ -40,7 +40,6 @@ from tests.test_rendering import read_answers
         ({"service_names": "promo, a-b"}, 'service_names.*"a-b" is not a lowercase Python name'),
         ({"service_names": "promo, a b"}, 'service_names.*"a b" is not a lowercase Python name'),
         ({"service_names": "promo, é"}, 'service_names.*"é" is not a lowercase Python name'),
-        ({"service_names": "promo, a\n"}, None),
         ({"service_names": "promo, class"}, 'service_names.*"class" is a word of Python\'s own'),
         ({"service_names": "promo, match"}, 'service_names.*"match" is a word of Python\'s own'),
         ({"service_names": "promo, admin"}, 'service_names.*"admin" is reserved'),
@@ -50,11 +49,8 @@ from tests.test_rendering import read_answers
     ],
 )
 def test_a_bad_answer_is_refused_by_name(
-    copy: Copy, tmp_path: Path, answers: dict[str, Any], reason: str | None
+    copy: Copy, tmp_path: Path, answers: dict[str, Any], reason: str
 ) -> None:
-    if reason is None:
-        assert copy(**answers)
-        return
     with pytest.raises(ValueError, match=reason) as raised:
         copy(**answers)
     assert "\n" not in str(raised.value)

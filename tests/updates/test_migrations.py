@@ -99,6 +99,19 @@ def test_a_migration_shows_both_sides_where_it_cannot_decide(moved: Path, scratc
     shutil.rmtree(project)
 
 
+def test_a_file_deleted_on_purpose_stays_deleted_where_it_moves_to(
+    moved: Path, scratch: Path
+) -> None:
+    project = copy_version(moved, scratch / "migrated", "v0.1.0")
+    (project / "fanout/deadline.py").unlink()
+    commit(project, "delete")
+    migrate(project)
+    assert not (project / "fanout/deadline.py").exists()
+    assert not (project / "fanout/clock.py").exists()
+    assert find_conflicts(project) == []
+    shutil.rmtree(project)
+
+
 def test_without_edits_a_migrated_project_equals_a_fresh_copy(moved: Path, scratch: Path) -> None:
     project = copy_version(moved, scratch / "migrated", "v0.1.0")
     commit(project, "copied")

@@ -185,7 +185,6 @@ def test_the_destination_may_be_behind_a_link(place: Path) -> None:
 
 
 def test_the_project_may_be_a_folder_of_a_larger_repository(place: Path) -> None:
-    commit(place / "mono", "empty") if (place / "mono").exists() else (place / "mono").mkdir()
     copy_version(place / "tem plate", place / "mono" / "shop", "v0.1.0")
     commit(place / "mono", "copied")
     updated = run_copier(place / "mono" / "shop", "update", "--defaults", "--quiet")
@@ -193,16 +192,14 @@ def test_the_project_may_be_a_folder_of_a_larger_repository(place: Path) -> None
     assert (place / "mono/shop/fanout/major.py").exists()
 
 
-def test_a_shallow_clone_and_one_without_tags_will_do(place: Path) -> None:
-    url = (place / "tem plate").as_uri()
-    for clone in ("shallow", "untagged"):
-        git(place, "clone", "--quiet", "--depth=1", "--no-tags", url, clone)
-        copied = run_copier(place, "copy", "--defaults", "--quiet", clone, f"{clone}-project")
-        assert copied.returncode == 0, copied.stderr
-        commit(place / f"{clone}-project", "copied")
-        git(place / clone, "fetch", "--quiet", "--unshallow") if clone == "untagged" else None
-        updated = run_copier(place / f"{clone}-project", "update", "--defaults", "--quiet")
-        assert updated.returncode == 0, updated.stderr
+@pytest.mark.parametrize("option", ["--depth=1", "--no-tags"])
+def test_a_shallow_clone_and_one_without_tags_will_do(place: Path, option: str) -> None:
+    git(place, "clone", "--quiet", option, (place / "tem plate").as_uri(), "clone")
+    copied = run_copier(place, "copy", "--defaults", "--quiet", "clone", "project")
+    assert copied.returncode == 0, copied.stderr
+    commit(place / "project", "copied")
+    updated = run_copier(place / "project", "update", "--defaults", "--quiet")
+    assert updated.returncode == 0, updated.stderr
 
 
 def test_what_cannot_be_updated_ends_in_a_sentence(place: Path) -> None:
