@@ -4,14 +4,18 @@
 import os
 import sys
 
+from django.core import checks
 from django.core.management import execute_from_command_line
 from environs import EnvError
+
+from config.update import check_update
 
 
 def main() -> None:
     """Run the command; a bad environment variable ends in one sentence."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     os.environ.setdefault("DJANGO_DEVELOPMENT", "true")
+    checks.register(check_update)
     try:
         execute_from_command_line(sys.argv)
     except EnvError as error:

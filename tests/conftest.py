@@ -12,6 +12,8 @@ from tests.environments import CANDIDATES, Environment, find_pythons, make_envir
 
 ROOT = Path(__file__).parent.parent
 
+collect_ignore = ["resilience"]  # runs in a generated project, see test_resilience.py
+
 Copy = Callable[..., Path]
 
 
@@ -77,6 +79,14 @@ def pytest_report_header() -> str:
         f"generated projects run on: Python {min(pythons)} and {list(pythons)[-1]}; "
         f"not here: {', '.join(absent) or 'none'}"
     )
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what was measured: figures to read, not to fail on."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(value)
 
 
 @pytest.fixture(params=["oldest", "newest"])

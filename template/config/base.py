@@ -1,5 +1,6 @@
 """The template's settings: `copier update` improves them. Yours go into settings.py, which wins."""
 
+import re
 from pathlib import Path
 
 from environs import env
@@ -21,6 +22,7 @@ ALLOWED_HOSTS = [
 INSTALLED_APPS = [
     "homepage",  # before fanout: its templates and static files win
     "fanout",
+    "fakes",  # manage.py dev and manage.py fakes
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -68,6 +70,20 @@ DATABASES = {
         "NAME": BASE_DIR / "db.sqlite3",
     },
 }
+
+# Where the processes share the last good answers of services: redis://, rediss://, valkey:// or
+# valkeys://; without one, each process has its own.
+CACHE_URL = env.str("CACHE_URL", default="")
+CACHES: dict[str, dict[str, object]] = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": re.sub("^valkey(s?)://", r"redis\1://", CACHE_URL),
+        "OPTIONS": {"socket_connect_timeout": 0.25, "socket_timeout": 0.25},
+    }
+    if CACHE_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

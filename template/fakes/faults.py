@@ -81,9 +81,9 @@ async def _oversized(request: Request, answer: Answer) -> Response:
     return JSONResponse({**answer, "title": "x" * 2 * 1024 * 1024})
 
 
-async def _compressed(request: Request, answer: Answer) -> Response:
-    """Compress the body, which nobody asked for."""
-    body = gzip.compress(json.dumps(answer).encode())
+async def _bomb(request: Request, answer: Answer) -> Response:
+    """Compress 16 MiB into a few bytes."""
+    body = gzip.compress(b" " * 16 * 1024 * 1024 + json.dumps(answer).encode())
     return Response(body, headers={"Content-Encoding": "gzip"}, media_type="application/json")
 
 
@@ -94,5 +94,5 @@ FAULTS: dict[str, Respond] = {
     "drop": _drop,
     "bad-json": _bad_json,
     "oversized": _oversized,
-    "compressed": _compressed,
+    "bomb": _bomb,
 }

@@ -1,11 +1,14 @@
 """What a service's answer means: pure functions over hostile bytes."""
 
 import json
+import math
 import re
-from typing import Any, Never
+import time
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
-MAX_BYTES = 1024 * 1024
+MAX_ITEMS = 1000  # more would keep the template, and with it every other page, busy for too long
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
@@ -13,6 +16,19 @@ _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
 class BadAnswer(Exception):
     """A service answered, but not with a section; the message says what came instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service said, and when; whoever shares it only reads it."""
+
+    data: dict[str, Any]
+    at: float  # seconds, as in `time.time()`, which all processes and machines share
+
+    @property
+    def age(self) -> float:
+        """Seconds since then; none if another machine's clock is ahead."""
+        return max(0.0, time.time() - self.at)
 
 
 def read_answer(body: bytes) -> dict[str, Any]:
@@ -23,7 +39,7 @@ def read_answer(body: bytes) -> dict[str, Any]:
     as they came. Raises BadAnswer.
     """
     try:
-        data = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse)
+        data = json.loads(body.decode("utf-8-sig"), parse_float=_parse, parse_constant=_parse)
         if _SURROGATE.search(body):
             json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -35,6 +51,8 @@ def read_answer(body: bytes) -> dict[str, Any]:
     items = data.setdefault("items", [])
     if not isinstance(items, list) or not all(_is_item(item) for item in items):
         raise BadAnswer("answered with items that are not a list of titled objects")
+    if len(items) > MAX_ITEMS:
+        raise BadAnswer(f"answered with more than {MAX_ITEMS} items")
     for item in items:
         if not is_safe_link(item.get("url", "")):
             item["url"] = ""
@@ -64,5 +82,8 @@ def _is_item(item: object) -> bool:
     )
 
 
-def _refuse(constant: str) -> Never:
-    raise ValueError(f"{constant} is not JSON")
+def _parse(number: str) -> float:
+    """A number, but not NaN, not Infinity, and not 1e999, which would be that."""
+    if not math.isfinite(value := float(number)):
+        raise ValueError(f"{number} is not JSON")
+    return value

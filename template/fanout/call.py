@@ -1,89 +1,129 @@
-"""One call of a service: bounded and measured, and always a section in the end."""
+"""One call of a service for one page: what is sent, what is kept, and a section in the end."""
 
 import logging
+import time
+from collections.abc import Hashable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 
 import httpx
+from django.conf import settings
 
-from fanout.answer import MAX_BYTES, BadAnswer, read_answer
-from fanout.deadline import Deadline
-from fanout.section import Section
+from fanout.answer import Answer, BadAnswer, read_answer
+from fanout.body import Body
+from fanout.breaker import Paused
+from fanout.bulkhead import Full
+from fanout.deadline import SHARE
+from fanout.headers import REQUEST_ID
+from fanout.last_good import last_good
+from fanout.section import Section, State
 from fanout.service import Service
-from fanout.viewer import Viewer
+from fanout.visit import Visit
+
+NEARLY = 0.9  # of the most time a call may have: enough to tell something about the service
 
 logger = logging.getLogger("fanout")
+
+
+class Unavailable(BadAnswer):
+    """The service, or the gateway before it, is not there right now."""
 
 
 class Call:
     """What the sync and the async way of calling share: everything but the waiting."""
 
-    def __init__(self, service: Service, deadline: Deadline, viewer: Viewer) -> None:
-        """Start a call that may take `seconds`."""
-        self.seconds = deadline.budget(service.timeout)
-        self._service = service
-        self._viewer = viewer
-        self._deadline = deadline
-        self._start = deadline.elapsed()
-        self._body = bytearray()
+    def __init__(self, service: Service, visit: Visit) -> None:
+        """Begin a call that may take `seconds`; the first one of a page may take `most`."""
+        self.seconds = visit.deadline.budget(service.timeout)
+        self.most = min(service.timeout, SHARE * settings.FANOUT_DEADLINE)
+        self.headers = visit.headers
+        self.service = service
+        self._user = str(visit.viewer.pk) if visit.viewer and service.personal else ""
+        self.key = (service.name, service.url, self._user)
+        self._deadline = visit.deadline
+        self._start = visit.deadline.elapsed()
 
     @property
     def url(self) -> httpx.URL:
         """Where to call. Only a personal service learns who the viewer is. Raises InvalidURL."""
-        url = httpx.URL(self._service.url)
-        if self._viewer is None or not self._service.personal:
-            return url
-        return url.copy_merge_params({"user": str(self._viewer.pk)})
+        url = httpx.URL(self.service.url)
+        return url.copy_merge_params({"user": self._user}) if self._user else url
 
-    def check(self, response: httpx.Response) -> None:
-        """Refuse with BadAnswer what is no 2xx, since redirects are not followed, or compressed.
+    @property
+    def flight(self) -> Hashable:
+        """Calls that may be one have the same; a call that is short of time is like no other."""
+        alone = not self.service.coalesce or self.seconds < NEARLY * self.most
+        return object() if alone else self.key
 
-        A few compressed bytes can hold any number of bytes, and nobody asked for them.
-        """
+    @contextmanager
+    def guard(self, turn: Future[None]) -> Iterator[None]:
+        """Count the call in the block, and learn from how it ends. Raises Full or Paused."""
+        if not turn.done():
+            raise Full(f"has {self.service.concurrency} calls in flight already")
+        with self.service.breaker.guard(NEARLY * self.most):
+            self.service.retries.deposit()
+            yield
+
+    def receive(self, response: httpx.Response) -> Body:
+        """The body of a 2xx, still empty; redirects are not followed. Raises BadAnswer."""
         if not response.is_success:
-            raise BadAnswer(f"answered with status {response.status_code}")
-        if (coding := response.headers.get("content-encoding", "identity")) != "identity":
-            raise BadAnswer(f"answered with the content coding {coding[:20]!r}")
+            bad = Unavailable if response.status_code in (502, 503, 504) else BadAnswer
+            raise bad(f"answered with status {response.status_code}")
+        return Body(response.headers.get("content-encoding", ""), self.service.max_bytes)
 
-    def receive(self, chunk: bytes) -> None:
-        """Take a piece of the body; BadAnswer once there are more than MAX_BYTES."""
-        self._body += chunk
-        if len(self._body) > MAX_BYTES:
-            raise BadAnswer(f"answered with more than {MAX_BYTES} bytes")
+    def may_retry(self, error: Exception) -> bool:
+        """Whether a second try can help, has time enough, and is not one too many."""
+        return (
+            self.service.retry
+            and isinstance(error, Unavailable | httpx.NetworkError | httpx.RemoteProtocolError)
+            and self._elapsed() <= self.seconds / 2
+            and self.service.retries.withdraw()
+        )
 
-    def succeed(self) -> Section:
-        """The section in the body that was received. Raises BadAnswer."""
-        data = read_answer(bytes(self._body))
+    def keep(self, body: Body) -> Answer:
+        """The answer in a whole body, from now on the last good one. Raises BadAnswer."""
+        content = body.finish()
+        answer = Answer(read_answer(content), time.time())
+        if self.service.stale_for or self.service.cache_for:
+            last_good.keep(self.key, content, self.service.stale_for)
+        return answer
+
+    def succeed(self, answer: Answer) -> Section:
+        """The section of an answer."""
+        return self._make_section("ok", answer)
+
+    def fail(self, error: Exception, older: Future[Answer | None]) -> Section:
+        """The section after `error`, with an older answer if there is one; logs one line."""
+        answer = older.result() if older.done() else None
+        section = self._make_section("stale" if answer else "failed", answer, self._describe(error))
+        extra = {key: getattr(section, key) for key in ("state", "error", "duration", "age")}
+        extra |= {"service": section.name, "request_id": self.headers[REQUEST_ID]}
+        known = BadAnswer | Paused | Full | httpx.HTTPError | httpx.InvalidURL | TimeoutError
+        trace = None if isinstance(error, known) else error
+        line = f"{section.name} {section.error} ({section.state})"
+        logger.warning("%s", line, extra=extra, exc_info=trace)
+        return section
+
+    def _make_section(self, state: State, answer: Answer | None, error: str = "") -> Section:
+        name = self.service.name
         return Section(
-            name=self._service.name,
-            title=data["title"] or self._service.label,
-            state="ok",
+            name=name,
+            title=(answer and answer.data["title"]) or name.replace("_", " ").capitalize(),
+            state=state,
             start=self._start,
-            duration=self._deadline.elapsed() - self._start,
-            data=data,
+            duration=self._elapsed(),
+            required=self.service.required,
+            error=error,
+            age=answer.age if answer else 0.0,
+            data=answer.data if answer else {},
         )
 
-    def fail(self, error: Exception) -> Section:
-        """The section of a call that ended in `error`, whatever it was; logs one line."""
-        expected = isinstance(error, BadAnswer | httpx.HTTPError | httpx.InvalidURL | TimeoutError)
-        problem = self._describe(error)
-        logger.warning(
-            "%s %s",
-            self._service.name,
-            problem,
-            extra={"service": self._service.name},
-            exc_info=None if expected else error,
-        )
-        return Section(
-            name=self._service.name,
-            title=self._service.label,
-            state="failed",
-            start=self._start,
-            duration=self._deadline.elapsed() - self._start,
-            error=problem,
-        )
+    def _elapsed(self) -> float:
+        return self._deadline.elapsed() - self._start
 
     def _describe(self, error: Exception) -> str:
         match error:
-            case BadAnswer():
+            case BadAnswer() | Paused() | Full():
                 return str(error)
             case TimeoutError() | httpx.TimeoutException():
                 return f"did not answer within {self.seconds:.2f} s"

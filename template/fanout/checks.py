@@ -1,7 +1,6 @@
 """System checks: what must be in order before the site answers anybody."""
 
-import shutil
-import subprocess
+import re
 from typing import Any
 
 import httpx
@@ -10,7 +9,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 
 from fanout.answer import is_safe_link
-from fanout.service import SECONDS, Service, find_problems, is_seconds, services
+from fanout.service import SECONDS, Service, find_problems, services
 
 
 def check_production(**_: Any) -> list[CheckMessage]:
@@ -28,22 +27,23 @@ def check_production(**_: Any) -> list[CheckMessage]:
 
 
 def check_urls(**_: Any) -> list[CheckMessage]:
-    """fanout.E002: a service's URL is one that can be called."""
-    return [
-        Error(
-            f"{service.name.upper()}_URL is not an http(s) address: {service.url!r}.",
-            id="fanout.E002",
-        )
+    """fanout.E002: the URL of a service, and that of the cache, is one that can be used."""
+    messages = [
+        f"{service.name.upper()}_URL is not an http(s) address: {service.url!r}."
         for service in _get_services()
         if service.url and not _is_callable(service.url)
     ]
+    if settings.CACHE_URL and not re.match("((redis|valkey)s?|unix)://", settings.CACHE_URL):
+        messages.append("CACHE_URL is not an address like redis://host:6379/0.")
+    return [Error(message, id="fanout.E002") for message in messages]
 
 
 def check_options(**_: Any) -> list[CheckMessage]:
     """fanout.W001: FANOUT names services that there are. fanout.E004: with options that there are."""
     messages: list[CheckMessage] = []
-    if not is_seconds(settings.FANOUT_DEADLINE):
-        message = f"FANOUT_DEADLINE is {SECONDS}, not {settings.FANOUT_DEADLINE!r}."
+    words, accepts = SECONDS
+    if not accepts(settings.FANOUT_DEADLINE):
+        message = f"FANOUT_DEADLINE is {words}, not {settings.FANOUT_DEADLINE!r}."
         messages.append(Error(message, id="fanout.E004"))
     for name, options in settings.FANOUT.items():
         if name not in settings.FANOUT_SERVICES:
@@ -53,26 +53,9 @@ def check_options(**_: Any) -> list[CheckMessage]:
         else:
             messages += [
                 Error(f"FANOUT[{name!r}]: {problem}", id="fanout.E004")
-                for problem in find_problems(options)
+                for problem in find_problems(options, settings.FANOUT_SERVICES[name])
             ]
     return messages
-
-
-def check_update(**_: Any) -> list[CheckMessage]:
-    """fanout.E003: nothing that `copier update` could not merge is left; Copier itself exits 0."""
-    unmerged = [
-        *_git("diff", "--name-only", "--diff-filter=U", "--relative"),
-        *_git("grep", "-lE", "--untracked", "^(<<<<<<< before|>>>>>>> after) updating"),
-        *_git("ls-files", "--others", "--exclude-standard", "*.rej"),
-    ]
-    return [
-        Error(
-            f"{path} has changes that an update could not merge.",
-            hint="Keep what is right of both sides, then run git add on it.",
-            id="fanout.E003",
-        )
-        for path in dict.fromkeys(unmerged)
-    ]
 
 
 def refuse_unready() -> None:
@@ -108,19 +91,3 @@ def _is_callable(url: str) -> bool:
     except httpx.InvalidURL:
         return False
     return bool(parsed.scheme and parsed.host) and is_safe_link(url)
-
-
-def _git(*command: str) -> list[str]:
-    """The lines that Git prints in the project; none where there is no Git or no repository."""
-    git = shutil.which("git")
-    if not (git and settings.DEBUG):
-        return []
-    process = subprocess.run(  # noqa: S603 - no part of the command is anybody's input
-        [git, "-c", "core.quotePath=false", *command],
-        cwd=settings.BASE_DIR,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
-    return process.stdout.splitlines()

@@ -7,34 +7,34 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from threading import Lock
+from typing import Any
 from weakref import WeakKeyDictionary
 
+import anyio
+import httpcore
 import httpx
 
-from fanout.time_limit import TimeLimitedTransport
+from fanout.time_limit import limit_time
 
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=4.0)
-_HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
+_OPTIONS: dict[str, Any] = {
+    "trust_env": False,
+    "headers": {"Accept": "application/json", "Accept-Encoding": "identity"},
+    "timeout": None,  # `fetch` and `afetch` bound the whole call
+}
 
-_lock = Lock()
-_client: httpx.Client | None = None
 _async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
     WeakKeyDictionary()
 )
 
 
+@cache
 def get_client() -> httpx.Client:
     """The client of all threads: it pools connections and is closed when the process ends."""
-    global _client
-    with _lock:
-        if _client is None:
-            transport = TimeLimitedTransport(verify=_ssl_context(), limits=_LIMITS)
-            _client = httpx.Client(
-                transport=transport, trust_env=False, headers=_HEADERS, cookies=_no_cookies()
-            )
-            atexit.register(_client.close)
-        return _client
+    transport = httpx.HTTPTransport(verify=_ssl_context(), limits=_LIMITS, trust_env=False)
+    client = httpx.Client(transport=limit_time(transport), cookies=_no_cookies(), **_OPTIONS)
+    atexit.register(client.close)
+    return client
 
 
 @asynccontextmanager
@@ -65,13 +65,30 @@ async def pool() -> AsyncIterator[None]:
 
 def _new_async_client() -> httpx.AsyncClient:
     transport = httpx.AsyncHTTPTransport(verify=_ssl_context(), limits=_LIMITS, trust_env=False)
-    return httpx.AsyncClient(
-        transport=transport,
-        trust_env=False,
-        headers=_HEADERS,
-        cookies=_no_cookies(),
-        timeout=httpx.Timeout(None),  # `afetch` bounds the whole call
-    )
+    transport._pool._network_backend = _Backend()
+    return httpx.AsyncClient(transport=transport, cookies=_no_cookies(), **_OPTIONS)
+
+
+class _Backend(httpcore.AnyIOBackend):
+    """httpcore's own, which also closes what a cancelled TLS handshake would leave open."""
+
+    async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+        return _close_if_cancelled(await super().connect_tcp(*args, **options))
+
+
+def _close_if_cancelled(stream: httpcore.AsyncNetworkStream) -> httpcore.AsyncNetworkStream:
+    shake_hands = stream.start_tls
+
+    async def start_tls(*args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+        try:
+            return await shake_hands(*args, **options)
+        except asyncio.CancelledError:
+            with anyio.CancelScope(shield=True):
+                await stream.aclose()
+            raise
+
+    stream.start_tls = start_tls  # type: ignore[method-assign]
+    return stream
 
 
 def _no_cookies() -> CookieJar:

@@ -1,40 +1,98 @@
-"""Call a service and get its section, in the two ways of waiting."""
+"""Call a service and get its section, in the two ways of waiting.
+
+Both go the same way: an answer that is still fresh, else a call that equal ones share, through the
+bulkhead and the breaker, with a second try; and if all that fails, the last good answer.
+"""
 
 import asyncio
+from concurrent.futures import wait
+from functools import partial
 
 import httpx
 
+from fanout.answer import Answer
 from fanout.call import Call
-from fanout.deadline import Deadline
+from fanout.coalescing import ashare, share
+from fanout.last_good import CACHE_SECONDS, last_good
 from fanout.section import Section
 from fanout.service import Service
 from fanout.time_limit import time_limit
-from fanout.viewer import Viewer
+from fanout.visit import Visit
 
 
-def fetch(client: httpx.Client, service: Service, deadline: Deadline, viewer: Viewer) -> Section:
+def fetch(client: httpx.Client, service: Service, visit: Visit) -> Section:
     """Call `service`, blocking this thread. Never raises: what goes wrong is a failed section."""
-    call = Call(service, deadline, viewer)
+    call = Call(service, visit)
     try:
-        with time_limit(call.seconds), client.stream("GET", call.url) as response:
-            call.check(response)
-            for chunk in response.iter_raw():
-                call.receive(chunk)
-        return call.succeed()
+        answer = last_good.find(call.key, service.cache_for)
+        if answer is None:
+            answer = share(call.flight, call.seconds, partial(_call, client, call))
+        return call.succeed(answer)
     except Exception as error:
-        return call.fail(error)
+        older = last_good.recall(call.key, service.stale_for)
+        wait([older], visit.deadline.budget(CACHE_SECONDS))
+        return call.fail(error, older)
 
 
-async def afetch(
-    client: httpx.AsyncClient, service: Service, deadline: Deadline, viewer: Viewer
-) -> Section:
+async def afetch(client: httpx.AsyncClient, service: Service, visit: Visit) -> Section:
     """Call `service`, leaving the event loop to others. Raises nothing but a cancellation."""
-    call = Call(service, deadline, viewer)
+    call = Call(service, visit)
     try:
-        async with asyncio.timeout(call.seconds), client.stream("GET", call.url) as response:
-            call.check(response)
-            async for chunk in response.aiter_raw():
-                call.receive(chunk)
-        return call.succeed()
+        answer = last_good.find(call.key, service.cache_for)
+        if answer is None:
+            answer = await ashare(client, call.flight, call.seconds, partial(_acall, client, call))
+        return call.succeed(answer)
     except Exception as error:
-        return call.fail(error)
+        older = last_good.recall(call.key, service.stale_for)
+        patience = visit.deadline.budget(CACHE_SECONDS)
+        await asyncio.wait([asyncio.wrap_future(older)], timeout=patience)
+        return call.fail(error, older)
+
+
+def _call(client: httpx.Client, call: Call) -> Answer:
+    turn = call.service.bulkhead.enter()
+    try:
+        with time_limit(call.seconds):
+            if not turn.done():
+                wait([turn], call.seconds / 2)
+            with call.guard(turn):
+                try:
+                    return _exchange(client, call)
+                except Exception as error:
+                    if not call.may_retry(error):
+                        raise
+                    return _exchange(client, call)
+    finally:
+        call.service.bulkhead.leave(turn)
+
+
+async def _acall(client: httpx.AsyncClient, call: Call) -> Answer:
+    turn = call.service.bulkhead.enter()
+    try:
+        if not turn.done():
+            await asyncio.wait([asyncio.wrap_future(turn)], timeout=call.seconds / 2)
+        with call.guard(turn):
+            try:
+                return await _aexchange(client, call)
+            except Exception as error:
+                if not call.may_retry(error):
+                    raise
+                return await _aexchange(client, call)
+    finally:
+        call.service.bulkhead.leave(turn)
+
+
+def _exchange(client: httpx.Client, call: Call) -> Answer:
+    with client.stream("GET", call.url, headers=call.headers) as response:
+        body = call.receive(response)
+        for chunk in response.iter_raw():
+            body.add(chunk)
+    return call.keep(body)
+
+
+async def _aexchange(client: httpx.AsyncClient, call: Call) -> Answer:
+    async with client.stream("GET", call.url, headers=call.headers) as response:
+        body = call.receive(response)
+        async for chunk in response.aiter_raw():
+            body.add(chunk)
+    return call.keep(body)

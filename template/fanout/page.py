@@ -16,7 +16,7 @@ class Page:
     @property
     def complete(self) -> bool:
         """Whether every section is `ok`."""
-        return not self.missing
+        return all(section.state == "ok" for section in self.sections)
 
     @property
     def missing(self) -> list[Section]:
@@ -25,15 +25,6 @@ class Page:
 
     @property
     def status(self) -> int:
-        """The HTTP status: 200 with whatever there is, 503 only if there is nothing at all."""
-        return 503 if len(self.missing) == len(self.sections) else 200
-
-    @property
-    def slowest(self) -> float:
-        """The longest call, in seconds."""
-        return max(section.duration for section in self.sections)
-
-    @property
-    def total(self) -> float:
-        """All calls together, in seconds."""
-        return sum(section.duration for section in self.sections)
+        """The HTTP status: 503 if a required section is missing, or all of them are; else 200."""
+        needed = any(section.required for section in self.missing)
+        return 503 if needed or len(self.missing) == len(self.sections) else 200

@@ -9,10 +9,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 
-from fanout.deadline import Deadline
+from fanout.headers import REQUEST_ID
 from fanout.page import Page
 from fanout.section import Section
-from fanout.viewer import Viewer
+from fanout.visit import Visit
+
+RETRY_AFTER = 5  # seconds; a paused service is tried again by then
 
 logger = logging.getLogger("fanout")
 
@@ -21,25 +23,16 @@ class PageResponse(HttpResponse):
     """A homepage with its headers; `page` is what it shows."""
 
     def __init__(
-        self,
-        request: HttpRequest,
-        style: str,
-        sections: Iterable[Section],
-        deadline: Deadline,
-        viewer: Viewer,
+        self, request: HttpRequest, style: str, sections: Iterable[Section], visit: Visit
     ) -> None:
-        """Render `sections`, which were made within `deadline` for `viewer`, in that order."""
-        waited = deadline.elapsed()
+        """Render `sections`, which were made in `visit`, in that order."""
+        waited = visit.deadline.elapsed()
         rendered = [_render(section, request) for section in sections]
-        self.page = Page(
-            style=style,
-            sections=tuple(section for section, _ in rendered),
-            duration=waited,
-        )
+        self.page = Page(style=style, sections=tuple(s for s, _ in rendered), duration=waited)
         context = {
             "page": self.page,
             "sections": rendered,
-            "viewer": viewer,
+            "viewer": visit.viewer,
             "compare": settings.FANOUT_COMPARE,
         }
         html = render_to_string("fanout/home.html", context, request, using="jinja2")
@@ -48,10 +41,13 @@ class PageResponse(HttpResponse):
             status=self.page.status,
             headers={
                 "Cache-Control": "private" if self.page.complete else "no-store",
-                "Server-Timing": _server_timing(self.page, deadline.elapsed()),
+                "Server-Timing": _server_timing(self.page, visit.deadline.elapsed()),
                 "X-Fanout-Complete": "true" if self.page.complete else "false",
+                REQUEST_ID: visit.headers[REQUEST_ID],
             },
         )
+        if self.status_code == 503:
+            self.headers["Retry-After"] = str(RETRY_AFTER)
         patch_vary_headers(self, ["Cookie"])
 
 
@@ -70,8 +66,12 @@ def _render(section: Section, request: HttpRequest) -> tuple[Section, str]:
 
 
 def _server_timing(page: Page, total: float) -> str:
-    """Each call and the whole of the page, in milliseconds: https://www.w3.org/TR/server-timing/."""
-    timings = [(section.name, section.duration) for section in page.sections]
-    return ", ".join(
-        f"{name};dur={seconds * 1000:.1f}" for name, seconds in [*timings, ("total", total)]
-    )
+    """Each call and the whole, in milliseconds, with the state of what is not ok.
+
+    https://www.w3.org/TR/server-timing/
+    """
+    timings = [
+        f"{s.name};dur={s.duration * 1000:.1f}" + (f";desc={s.state}" if s.state != "ok" else "")
+        for s in page.sections
+    ]
+    return ", ".join([*timings, f"total;dur={total * 1000:.1f}"])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-State = Literal["ok", "failed"]
+State = Literal["ok", "stale", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,9 @@ class Section:
     state: State
     start: float
     duration: float
-    error: str = ""  # why it failed: for logs and developers, not for visitors
+    required: bool = False
+    error: str = ""  # why the call failed: for logs and developers, not for visitors
+    age: float = 0.0  # of the answer
     data: Mapping[str, Any] = field(default_factory=dict)  # the answer, as `read_answer` left it
 
     @property

@@ -1,55 +1,85 @@
 """A service: a backend that the page calls."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from functools import cache
+from typing import Annotated, Any, get_args, get_type_hints
 
 from django.conf import settings
 
-SECONDS = "a number of seconds above 0"
+from fanout.breaker import Breaker
+from fanout.bulkhead import Bulkhead
+from fanout.last_good import MAX_BYTES
+from fanout.retry import RetryBudget
+
+Kind = tuple[str, Callable[[Any], bool]]  # what a value has to be: in words, and as a test
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+SECONDS: Kind = (
+    "a number of seconds above 0, up to 3600",
+    lambda v: _is_number(v) and 0 < v <= 3600,
+)
+PERIOD: Kind = ("a number of seconds, 0 or more", lambda v: _is_number(v) and v >= 0)
+COUNT: Kind = ("a whole number above 0", lambda v: type(v) is int and v > 0)
+BYTES: Kind = (f"{COUNT[0]}, up to {MAX_BYTES}", lambda v: COUNT[1](v) and v <= MAX_BYTES)
+FLAG: Kind = ("True or False", lambda v: isinstance(v, bool))
+TEXT: Kind = ("text", lambda v: isinstance(v, str))
+
+
+@dataclass(kw_only=True, eq=False)
 class Service:
-    """One backend, with its options from `FANOUT_SERVICES`, overlaid by `FANOUT`."""
+    """A backend, its options, and what this process knows of it from its calls so far."""
 
     name: str
-    url: str
-    timeout: float = 1.0  # the most one call may take, in seconds
-    personal: bool = False  # gets `?user=<id>` of the viewer, if somebody is logged in
+    url: Annotated[str, TEXT]
+    timeout: Annotated[float, SECONDS] = 1.0  # the most one call may take
+    personal: Annotated[bool, FLAG] = False  # gets `?user=<id>` of the viewer, if there is one
+    required: Annotated[bool, FLAG] = False  # without it the page is a 503
+    stale_for: Annotated[float, PERIOD] = 300.0  # how old an answer may be if a call fails
+    cache_for: Annotated[float, PERIOD] = 0.0  # how old an answer may be to save a call
+    coalesce: Annotated[bool, FLAG] = True  # equal calls at the same time are one
+    retry: Annotated[bool, FLAG] = True  # a second try where that can help
+    break_for: Annotated[float, PERIOD] = 5.0  # no calls after repeated failures; 0 is never
+    concurrency: Annotated[int, COUNT] = 100  # calls at the same time, in one process
+    max_bytes: Annotated[int, BYTES] = 1024 * 1024  # of an answer, unpacked
 
-    @property
-    def label(self) -> str:
-        """The name as people read it: `new_arrivals` is `New arrivals`."""
-        return self.name.replace("_", " ").capitalize()
-
-
-def find_problems(options: object) -> Iterator[str]:
-    """What is wrong with the options of a service in `FANOUT`, a sentence each."""
-    if not isinstance(options, dict):
-        yield f"options are a dictionary, not {options!r}."
-        return
-    kinds = {name: kind for name, kind in get_type_hints(Service).items() if name != "name"}
-    for name, value in options.items():
-        kind = kinds.get(name)
-        if kind is None:
-            yield f"there is no option {name!r}; there are {', '.join(kinds)}."
-        elif kind is float:
-            if not is_seconds(value):
-                yield f"{name!r} is {SECONDS}, not {value!r}."
-        elif not isinstance(value, kind):
-            yield f"{name!r} is a {kind.__name__}, not {value!r}."
+    def __post_init__(self) -> None:
+        self.breaker = Breaker(self.name, self.break_for)
+        self.bulkhead = Bulkhead(self.concurrency)
+        self.retries = RetryBudget()
 
 
-def is_seconds(value: object) -> bool:
-    """Whether `value` can be a time; NaN is not above 0, and True is no number to people."""
-    return not isinstance(value, bool) and isinstance(value, int | float) and value > 0
+@cache
+def get_service(**options: Any) -> Service:
+    """The one service of this process with these options."""
+    return Service(**options)
 
 
 def services() -> list[Service]:
-    """Every service of the page, in the order of its sections."""
-    found = []
-    for name, options in settings.FANOUT_SERVICES.items():
-        overlaid: dict[str, Any] = {**options, **settings.FANOUT.get(name, {})}
-        found.append(Service(name=name, **overlaid))
-    return found
+    """Every service of the page, with its options overlaid by `FANOUT`, in the order of sections."""
+    return [
+        get_service(name=name, **{**options, **settings.FANOUT.get(name, {})})
+        for name, options in settings.FANOUT_SERVICES.items()
+    ]
+
+
+def find_problems(options: object, overlaid: Mapping[str, object]) -> Iterator[str]:
+    """What is wrong with `options` that are laid over others, a sentence each."""
+    if not isinstance(options, dict):
+        yield f"options are a dictionary, not {options!r}."
+        return
+    hints = get_type_hints(Service, include_extras=True)
+    kinds: dict[str, Kind] = {n: get_args(hint)[1] for n, hint in hints.items() if get_args(hint)}
+    for name, value in options.items():
+        if name not in kinds:
+            yield f"there is no option {name!r}; there are {', '.join(kinds)}."
+        elif not kinds[name][1](value):
+            yield f"{name!r} is {kinds[name][0]}, not {value!r}."
+    both = {**overlaid, **options}
+    if both.get("personal") and both.get("cache_for"):
+        yield "'cache_for' is for services that are not 'personal'."

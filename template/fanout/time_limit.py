@@ -5,7 +5,6 @@ too slow for it. This bounds the sum of the waits. What it cannot bound is a slo
 host with several dead addresses, each of which is tried for as long.
 """
 
-import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ _end: ContextVar[float] = ContextVar("_end")
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Let all calls in the block, made through a TimeLimitedTransport, take `seconds` in all."""
+    """Let all calls in the block, made through a limited transport, take `seconds` in all."""
     token = _end.set(time.monotonic() + seconds)
     try:
         yield
@@ -28,19 +27,10 @@ def time_limit(seconds: float) -> Iterator[None]:
         _end.reset(token)
 
 
-class TimeLimitedTransport(httpx.HTTPTransport):
-    """httpx's own transport, whose sockets know `time_limit`."""
-
-    def __init__(self, *, verify: ssl.SSLContext, limits: httpx.Limits) -> None:
-        """Take the pool's place: httpx has no parameter for what httpcore offers."""
-        super().__init__(verify=verify, limits=limits, trust_env=False)
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=verify,
-            max_connections=limits.max_connections,
-            max_keepalive_connections=limits.max_keepalive_connections,
-            keepalive_expiry=limits.keepalive_expiry,
-            network_backend=_Backend(),
-        )
+def limit_time(transport: httpx.HTTPTransport) -> httpx.HTTPTransport:
+    """Make the sockets of `transport` obey `time_limit`; httpx has no parameter for that."""
+    transport._pool._network_backend = _Backend()
+    return transport
 
 
 class _Backend(httpcore.SyncBackend):
@@ -65,15 +55,9 @@ class _Stream(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, _left(httpcore.WriteTimeout))
 
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        return _Stream(
-            self._stream.start_tls(ssl_context, server_hostname, _left(httpcore.ConnectTimeout))
-        )
+    def start_tls(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
+        options["timeout"] = _left(httpcore.ConnectTimeout)
+        return _Stream(self._stream.start_tls(*args, **options))
 
 
 def _left(exceeded: type[httpcore.TimeoutException]) -> float:

@@ -1,21 +1,22 @@
-"""Every URL of the template: the homepage in every style, log-in, the admin."""
+"""Every URL of the template: the homepage in every style, log-in, the admin, health."""
 
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
+from fanout.health import livez, readyz
 from fanout.views import VIEWS
+
+login = LoginView.as_view(extra_context={"title": settings.FANOUT_TITLE})
 
 urlpatterns = [
     path("", VIEWS[settings.FANOUT_STYLE], name="home"),
-    path(
-        "accounts/login/",
-        LoginView.as_view(extra_context={"title": settings.FANOUT_TITLE}),
-        name="login",
-    ),
+    path("accounts/login/", login, name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
+    path("livez", livez, name="livez"),
+    path("readyz", readyz, name="readyz"),
 ]
 
 if settings.FANOUT_COMPARE:

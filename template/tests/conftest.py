@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Thread
 from typing import Any
@@ -9,14 +10,19 @@ from typing import Any
 import pytest
 import uvicorn
 from asgiref.sync import async_to_sync
+from django.core.cache import cache
 from django.test import AsyncClient, Client
 from django.urls import reverse
 from pytest_django import Settings
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from config.generated import SERVICES
 from fakes.app import create_app
 from fakes.latency import get_latencies_ms
+from fanout.last_good import last_good
 from fanout.response import PageResponse
+from fanout.service import get_service
 from fanout.views import VIEWS
 
 ENDLESS = {"fault=hang", "fault=trickle"}
@@ -62,6 +68,17 @@ def _project_services(settings: Settings, fakes: str) -> None:
     }
 
 
+@pytest.fixture(autouse=True)
+def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As in a process that has just started, with an empty cache; writes to it end with the test."""
+    get_service.cache_clear()
+    last_good.clear()
+    cache.clear()
+    with ThreadPoolExecutor(2) as threads:
+        monkeypatch.setattr(last_good, "_threads", threads)
+        yield
+
+
 @pytest.fixture
 def two_services(settings: Settings, fakes: str) -> Callable[..., None]:
     """Make `alpha` and `beta` the only services; the arguments ask for trouble: `beta="fault=hang"`.
@@ -81,6 +98,43 @@ def two_services(settings: Settings, fakes: str) -> Callable[..., None]:
 
     use()
     return use
+
+
+class Script:
+    """A service that answers with each of its `statuses` in turn, and after that always well."""
+
+    def __init__(self) -> None:
+        """All is well, and nobody has called."""
+        self.reset("")
+
+    def reset(self, address: str) -> None:
+        """Begin anew, at `address`."""
+        self.address = address
+        self.statuses: list[int] = []
+        self.calls: list[Request] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a call; the title says which one it was."""
+        self.calls.append(Request(scope))
+        status = self.statuses.pop(0) if self.statuses else 200
+        response = JSONResponse({"title": f"Answer {len(self.calls)}"}, status)
+        await response(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def _script() -> Iterator[Script]:
+    script = Script()
+    with serve(script, lifespan="off", timeout_keep_alive=75) as address:
+        script.reset(address)
+        yield script
+
+
+@pytest.fixture
+def script(_script: Script, two_services: Callable[..., None], settings: Settings) -> Script:
+    """What `beta` does."""
+    _script.reset(_script.address)
+    settings.FANOUT = {"beta": {"url": f"{_script.address}/"}}
+    return _script
 
 
 @pytest.fixture(params=VIEWS)

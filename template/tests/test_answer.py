@@ -14,7 +14,9 @@ from fanout.answer import BadAnswer, is_safe_link, read_answer
         b"null",
         b"[]",
         b'"text"',
-        b'{"title": NaN}',
+        b'{"price": NaN}',
+        b'{"price": -Infinity}',
+        b'{"price": 1e999}',
         b'{"title": 1}',
         b'{"title": null}',
         b'{"title": "\\ud800"}',
@@ -27,6 +29,7 @@ from fanout.answer import BadAnswer, is_safe_link, read_answer
         b'{"items": [{}]}',
         b'{"items": [{"title": null}]}',
         b'{"items": [{"title": "a", "url": 1}]}',
+        b'{"items": [%s]}' % b",".join([b'{"title": "a"}'] * 1001),
         b"[" * 100_000,
         b'{"a":' * 100_000,
     ],
@@ -37,9 +40,9 @@ def test_anything_but_the_contract_is_a_bad_answer(body: bytes) -> None:
 
 
 def test_unknown_keys_are_kept_and_missing_ones_filled() -> None:
-    assert read_answer(b'{"price": 1, "items": [{"title": "\\ud83d\\ude00", "price": 2}]}') == {
+    assert read_answer(b'{"price": 1.5, "items": [{"title": "\\ud83d\\ude00", "price": 2}]}') == {
         "title": "",
-        "price": 1,
+        "price": 1.5,
         "items": [{"title": "\N{GRINNING FACE}", "price": 2}],
     }
 

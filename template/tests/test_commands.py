@@ -101,7 +101,7 @@ def test_dev_runs_the_site_and_the_fakes_until_ctrl_c(manage: Manage) -> None:
     printed = "".join(read_until(process, "Ctrl-C"))
     assert f"Homepage  {site} " in printed
     assert all(f"Compare   {site}compare/{style}/\n" in printed for style in VIEWS)
-    assert all(f"Fake      {fakes}{name}/\n" in printed for name in SERVICES)
+    assert f"Fakes     {fakes} " in printed
     response = httpx.get(site, timeout=20)
     assert response.status_code == 200
     assert response.headers["X-Fanout-Complete"] == "true"
@@ -119,9 +119,10 @@ def test_fakes_runs_the_fakes_until_ctrl_c(manage: Manage) -> None:
     port = find_free_ports()
     process = manage("fakes", "--port", str(port))
     read_until(process, "Ctrl-C")
-    addresses = httpx.get(f"http://127.0.0.1:{port}/", timeout=20).json()
-    assert list(addresses) == list(SERVICES)
-    assert all(httpx.get(url).json()["items"] for url in addresses.values())
+    page = httpx.get(f"http://127.0.0.1:{port}/", timeout=20).text
+    for name in SERVICES:
+        assert f'href="/{name}/"' in page
+        assert httpx.get(f"http://127.0.0.1:{port}/{name}/").json()["items"]
     press_ctrl_c(process)
 
 

@@ -8,8 +8,10 @@ import pytest
 
 from config.generated import SERVICES
 from fakes.answers import ANSWERS, get_answer, get_purchases
+from fakes.app import create_app
 from fakes.latency import get_latencies_ms
 from fanout.answer import read_answer
+from tests.conftest import serve
 
 MONDAY = date(2026, 11, 23)
 
@@ -57,3 +59,38 @@ def test_latencies_lie_between_50_and_150_ms_unless_they_are_set() -> None:
 )
 def test_a_wrong_wish_is_refused(fakes: str, path: str, status: int) -> None:
     assert httpx.get(f"{fakes}/{path}").status_code == status
+
+
+def test_the_front_page_breaks_a_service_and_mends_it(fakes: str) -> None:
+    url = f"{fakes}/alpha/?latency_ms=0"
+    try:
+        page = httpx.post(fakes, data={"alpha.fault": "status:500"}, follow_redirects=True)
+        assert httpx.get(url).status_code == 500
+        assert '<option value="status:500" selected>' in page.text
+    finally:
+        httpx.post(fakes, data={"alpha.fault": ""})
+    assert httpx.get(url).status_code == 200
+
+
+def test_the_front_page_slows_a_service_down() -> None:
+    with serve(create_app({"alpha": 0})) as address:
+        page = httpx.post(address, data={"alpha.latency_ms": "7"}, follow_redirects=True).text
+    assert 'value="7"' in page
+
+
+@pytest.mark.parametrize(
+    ("form", "origin", "status"),
+    [
+        ({"alpha.fault": "explode"}, None, 400),
+        ({"alpha.latency_ms": "-1"}, None, 400),
+        ({"alpha.latency_ms": "9" * 5000}, None, 400),
+        ({"alpha.fault": "hang"}, "http://elsewhere.test", 403),
+        ({"alpha.fault": ""}, "{fakes}", 303),
+    ],
+)
+def test_a_wrong_choice_changes_nothing(
+    fakes: str, form: dict[str, str], origin: str | None, status: int
+) -> None:
+    headers = {"Origin": origin.format(fakes=fakes)} if origin else {}
+    assert httpx.post(fakes, data=form, headers=headers).status_code == status
+    assert httpx.get(f"{fakes}/alpha/?latency_ms=0").status_code == 200

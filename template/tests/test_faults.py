@@ -13,12 +13,13 @@ from tests.conftest import Get
 FAULTS = {
     "fault=status:500": "answered with status 500",
     "fault=status:302": "answered with status 302",
+    "fault=status:503": "answered with status 503",
     "fault=hang": "did not answer within 0.20 s",
     "fault=trickle": "did not answer within 0.20 s",
     "fault=drop": "broke off",
     "fault=bad-json": "answered with something that is not JSON",
-    "fault=compressed": "answered with the content coding 'gzip'",
     "fault=oversized": "answered with more than 1048576 bytes",
+    "fault=bomb": "answered with more than 1048576 bytes",
 }
 
 
@@ -40,14 +41,37 @@ def test_a_fault_leaves_the_other_section_intact(
     assert response.headers["Cache-Control"] == "no-store"
     [record] = [record for record in caplog.records if record.name == "fanout"]
     assert record.levelno == logging.WARNING
-    assert record.getMessage() == f"beta {beta.error}"
+    assert record.getMessage() == f"beta {beta.error} (failed)"
+    logged = vars(record)
+    assert logged["service"] == "beta"
+    assert logged["request_id"] == response.headers["X-Request-ID"]
+    assert {key: logged[key] for key in ("state", "error", "duration", "age")} == {
+        "state": "failed",
+        "error": beta.error,
+        "duration": beta.duration,
+        "age": 0.0,
+    }
 
 
 def test_nothing_to_show_is_a_503(get: Get, style: str, two_services: Callable[..., None]) -> None:
     two_services(alpha="fault=status:503", beta="fault=status:503")
     response = get(style)
     assert response.status_code == 503
+    assert response.headers["Retry-After"] == "5"
     assert [section.name for section in response.page.missing] == ["alpha", "beta"]
+
+
+@pytest.mark.usefixtures("two_services")
+def test_without_a_required_service_the_page_is_a_503_that_shows_what_there_is(
+    get: Get, style: str, settings: Settings
+) -> None:
+    settings.FANOUT = {"beta": {"url": "http://", "required": True}}
+    response = get(style)
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "5"
+    alpha, beta = response.page.sections
+    assert (alpha.state, beta.state) == ("ok", "failed")
+    assert alpha.title in response.content.decode()
 
 
 @pytest.mark.usefixtures("two_services")
@@ -88,3 +112,18 @@ def test_the_deadline_bounds_every_call(
 def test_no_time_left_is_a_failed_page(get: Get, style: str, settings: Settings) -> None:
     settings.FANOUT_DEADLINE = 0.0
     assert get(style).status_code == 503
+
+
+@pytest.mark.usefixtures("two_services")
+def test_a_tls_handshake_that_hangs_is_given_up_and_closed(
+    get: Get, style: str, settings: Settings
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}/"
+        settings.FANOUT = {"beta": {"url": url, "timeout": 0.2}}
+        assert get(style).page.sections[1].error == "did not answer within 0.20 s"
+        connection, _ = silent.accept()
+        with connection:
+            connection.settimeout(20)
+            while connection.recv(65536):
+                pass

@@ -1,14 +1,16 @@
 """How a page is put together from its sections."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from fanout.deadline import Deadline
 from fanout.response import PageResponse
 from fanout.section import Section
+from fanout.visit import get_visit
 
 HOSTILE = "</h2><script>alert('&')</script>"
 
@@ -25,17 +27,27 @@ def make_section(name: str) -> Section:
     )
 
 
-def respond(rf: RequestFactory) -> PageResponse:
-    """A page of the sections alpha and beta."""
-    return PageResponse(
-        rf.get("/"), "sync", [make_section("alpha"), make_section("beta")], Deadline(1.0), None
-    )
+def respond(rf: RequestFactory, *sections: Section) -> PageResponse:
+    """A page of these sections, or of alpha and beta."""
+    request = rf.get("/")
+    request.user = AnonymousUser()
+    shown = sections or (make_section("alpha"), make_section("beta"))
+    return PageResponse(request, "sync", shown, get_visit(request))
 
 
 def test_what_a_service_says_is_shown_as_text(rf: RequestFactory) -> None:
     html = respond(rf).content.decode()
     assert "<script" not in html
     assert "&lt;script&gt;alert(&#39;&amp;&#39;)" in html
+
+
+@pytest.mark.parametrize(
+    ("age", "shown"),
+    [(0.9, "0 seconds"), (1.9, "1 second"), (119.9, "119 seconds"), (120.0, "2 minutes")],
+)
+def test_a_stale_section_says_how_old_it_is(rf: RequestFactory, age: float, shown: str) -> None:
+    section = replace(make_section("alpha"), state="stale", age=age)
+    assert f"As it was {shown} ago" in respond(rf, section).content.decode()
 
 
 @pytest.fixture

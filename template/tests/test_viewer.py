@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from fanout.asgi import get_asgi_application
 from tests.conftest import Get, serve
 
+BROKEN = Request({"type": "http"})  # among the calls: the services fail from here on
 LogIn = Callable[[str], Any]
 
 
@@ -25,9 +26,9 @@ def calls(settings: Settings) -> Iterator[list[Request]]:
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope)
-        calls.append(request)
         viewer = request.query_params.get("user", "nobody")
-        response: Response = JSONResponse({"title": viewer})
+        response: Response = JSONResponse({"title": viewer}, 500 if BROKEN in calls else 200)
+        calls.append(request)
         response.set_cookie("viewer", viewer)
         await response(scope, receive, send)
 
@@ -113,3 +114,15 @@ def test_log_in_and_out(client: Client, settings: Settings) -> None:
     assert "Log out" in client.get(reverse("home")).content.decode()
     assert client.post(reverse("logout"))["Location"] == reverse("home")
     assert "Log in" in client.get(reverse("home")).content.decode()
+
+
+@pytest.mark.django_db
+def test_a_stale_answer_is_shown_to_nobody_else(
+    get: Get, style: str, calls: list[Request], log_in: LogIn
+) -> None:
+    first = log_in("first")
+    assert get(style).page.sections[0].title == str(first.pk)
+    calls.append(BROKEN)
+    assert [section.state for section in get(style).page.sections] == ["stale", "stale"]
+    log_in("second")
+    assert [section.state for section in get(style).page.sections] == ["failed", "stale"]

@@ -2,23 +2,20 @@
 
 import asyncio
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.views.decorators.http import require_safe
 
 from fanout.client import get_async_client
-from fanout.deadline import Deadline
 from fanout.fetch import afetch
 from fanout.response import PageResponse
 from fanout.service import services
-from fanout.viewer import aget_viewer
+from fanout.visit import aget_visit
 
 
 @require_safe
 async def home(request: HttpRequest) -> PageResponse:
     """The homepage, in the time of the slowest service."""
-    deadline = Deadline(settings.FANOUT_DEADLINE)
-    viewer = await aget_viewer(request)
+    visit = await aget_visit(request)
     async with get_async_client() as client:
-        sections = await asyncio.gather(*[afetch(client, s, deadline, viewer) for s in services()])
-    return PageResponse(request, "gather", sections, deadline, viewer)
+        sections = await asyncio.gather(*[afetch(client, s, visit) for s in services()])
+    return PageResponse(request, "gather", sections, visit)

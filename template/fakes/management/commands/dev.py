@@ -19,7 +19,7 @@ from django.core.management.base import BaseCommand, CommandError
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.supervisors import ChangeReload
 
-from fanout.management.commands.fakes import listen
+from fakes.management.commands.fakes import listen
 from fanout.service import services
 from fanout.views import VIEWS
 
@@ -55,7 +55,8 @@ class Command(BaseCommand):
         lines = [f"Homepage  {site}  ({settings.FANOUT_STYLE})"]
         lines += [f"Compare   {site}compare/{s}/" for s in VIEWS if settings.FANOUT_COMPARE]
         lines += [f"Log in    {site}accounts/login/  as {DEMO}, password {DEMO}"]
-        lines += [f"Fake      http://127.0.0.1:{port + 1}/{name}/" for name in faked]
+        if faked:
+            lines.append(f"Fakes     http://127.0.0.1:{port + 1}/  where you can break them")
         self.stdout.write("\n  ".join(["", *lines, "", "Ctrl-C stops all of it.", ""]))
         self.stdout.flush()
 

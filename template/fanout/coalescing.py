@@ -1,0 +1,76 @@
+"""Coalescing: pages that need the same answer at the same time share one call.
+
+They share it if they share a client: all threads do, and all pages of one event loop.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar, cast
+from weakref import WeakKeyDictionary
+
+import anyio
+import httpx
+
+T = TypeVar("T")
+
+_futures: dict[Hashable, Future[Any]] = {}
+_flights: WeakKeyDictionary[httpx.AsyncClient, dict[Hashable, "_Flight[Any]"]] = WeakKeyDictionary()
+
+
+def share(key: Hashable, seconds: float, call: Callable[[], T]) -> T:
+    """The result of `call`, or of the one for `key` in flight, waiting for it `seconds` at most."""
+    future: Future[T] = Future()
+    flight: Future[T] = _futures.setdefault(key, future)  # in one step: nothing can come between
+    if flight is future:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+        finally:
+            del _futures[key]
+    return flight.result(seconds)
+
+
+async def ashare(
+    client: httpx.AsyncClient, key: Hashable, seconds: float, call: Callable[[], Awaitable[T]]
+) -> T:
+    """The same on an event loop, where the call ends with its last waiter. Raises TimeoutError."""
+    flights = _flights.setdefault(client, {})
+    now = asyncio.get_running_loop().time()
+    flight = flights.get(key)
+    if not flight or flight.task.done() or flight.end <= now:
+        flights[key] = flight = _Flight(call, now + seconds)
+    flight.waiting += 1
+    try:
+        await asyncio.wait([flight.task], timeout=min(seconds, flight.end - now))
+    finally:
+        flight.waiting -= 1
+        if not flight.waiting:
+            if flights.get(key) is flight:
+                del flights[key]
+            if not flight.task.done():
+                flight.scope.cancel()
+                await asyncio.wait([flight.task])
+    if not flight.task.done():
+        raise TimeoutError
+    return cast("T", flight.task.result())
+
+
+class _Flight(Generic[T]):
+    """A call in a task of its own, which is never cancelled itself.
+
+    That would cut httpcore off in the middle of giving back its connection; the scope waits.
+    """
+
+    def __init__(self, call: Callable[[], Awaitable[T]], end: float) -> None:
+        self.scope = anyio.CancelScope()
+        self.task = asyncio.create_task(self._run(call))
+        self.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # was seen
+        self.end = end
+        self.waiting = 0
+
+    async def _run(self, call: Callable[[], Awaitable[T]]) -> T:
+        with self.scope:
+            return await call()
+        raise TimeoutError

@@ -1,0 +1,25 @@
+"""The headers of a visitor's request that go on to the services: nothing that says who they are."""
+
+import re
+from collections.abc import Mapping
+from uuid import uuid4
+
+REQUEST_ID = "X-Request-ID"
+
+_REQUEST_ID = re.compile(r"[\w.~+/=:-]{1,128}", re.ASCII)
+_PARENT = re.compile(r"(?a)(?!ff)[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}")
+_STATE = re.compile("[!-~](?:[ -~]{0,510}[!-~])?")
+
+
+def pass_on(headers: Mapping[str, str]) -> dict[str, str]:
+    """The request id, made if there is none, and the trace: https://www.w3.org/TR/trace-context/.
+
+    Cookies and Authorization never go on, and neither does what is not well-formed.
+    """
+    request_id = headers.get(REQUEST_ID, "")
+    passed = {REQUEST_ID: request_id if _REQUEST_ID.fullmatch(request_id) else uuid4().hex}
+    if _PARENT.fullmatch(headers.get("traceparent", "")):
+        passed["traceparent"] = headers["traceparent"]
+        if _STATE.fullmatch(headers.get("tracestate", "")):
+            passed["tracestate"] = headers["tracestate"]
+    return passed
