@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+SCRIPTS = "Scripts" if sys.platform == "win32" else "bin"
+MORE = ["hypothesis>=6.130"]  # what the tests here need in a project, and projects do not
 CANDIDATES = ["3.11", "3.12", "3.13", "3.14"]
 
 
@@ -24,15 +26,15 @@ class Environment:
 
     def run(self, project: Path, *command: str, **variables: str) -> str:
         """What `command` prints, run in `project`; AssertionError with all of it if it fails."""
-        scripts = self.path / ("Scripts" if sys.platform == "win32" else "bin")
         process = subprocess.run(
-            [scripts / command[0], *command[1:]],
+            [self.path / SCRIPTS / command[0], *command[1:]],
             cwd=project,
             env={**clean_environment(), **variables},
             capture_output=True,
             text=True,
             encoding="utf-8",
             check=False,
+            timeout=900,
         )
         printed = process.stdout + process.stderr
         assert process.returncode == 0, f"{' '.join(command)} in {project}:\n{printed}"
@@ -100,3 +102,6 @@ def make_environments(project: Path, folder: Path) -> None:
             UV_PROJECT_ENVIRONMENT=str(folder / name),
         )
         assert installed.returncode == 0, installed.stderr
+        python = str(folder / name / SCRIPTS / "python")
+        added = uv("pip", "install", "--quiet", "--python", python, *MORE)
+        assert added.returncode == 0, added.stderr
