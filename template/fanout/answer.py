@@ -4,10 +4,13 @@ import json
 import math
 import re
 import time
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+SMALL = 64 * 1024  # bytes: 128 answers of them, taken apart, are some 100 MiB at the worst
 MAX_ITEMS = 1000  # more would keep the template, and with it every other page, busy for too long
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -24,11 +27,27 @@ class Answer:
 
     data: dict[str, Any]
     at: float  # seconds, as in `time.time()`, which all processes and machines share
+    html: dict[Hashable, str] = field(default_factory=dict)  # what templates made of `data`
 
     @property
     def age(self) -> float:
         """Seconds since then; none if another machine's clock is ahead."""
         return max(0.0, time.time() - self.at)
+
+
+def make_answer(body: bytes, at: float) -> Answer:
+    """The answer that `body` was at that time. Raises BadAnswer.
+
+    Services say the same again and again, so small answers are read and rendered once.
+    """
+    if len(body) > SMALL:
+        return Answer(read_answer(body), at)
+    return replace(_remember(body), at=at)
+
+
+@lru_cache(maxsize=128)
+def _remember(body: bytes) -> Answer:
+    return Answer(read_answer(body), 0.0)
 
 
 def read_answer(body: bytes) -> dict[str, Any]:

@@ -7,10 +7,10 @@ import django
 from django.conf import settings
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.exceptions import ImproperlyConfigured
-from django.core.handlers.asgi import ASGIHandler
 
 from fanout.checks import refuse_unready
-from fanout.client import pool
+from fanout.handler import Handler
+from fanout.transport import pool
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -21,7 +21,7 @@ Application = Callable[[Message, Receive, Send], Coroutine[Any, Any, None]]
 def get_asgi_application() -> Application:
     """The site for ASGI servers; in development it serves the static files too."""
     django.setup(set_prefix=False)
-    handler: Any = ASGIHandler()
+    handler: Any = Handler()
     if settings.DEBUG:
         handler = ASGIStaticFilesHandler(handler)
 

@@ -4,6 +4,9 @@ from collections import deque
 from concurrent.futures import Future
 from threading import Lock
 
+_AT_ONCE: Future[None] = Future()  # the turn of whoever need not wait; making one takes time
+_AT_ONCE.set_result(None)
+
 
 class Full(Exception):
     """No place became free in time; the message says how many there are."""
@@ -19,13 +22,12 @@ class Bulkhead:
 
     def enter(self) -> Future[None]:
         """A turn, which is done once it has a place; whatever comes of it, it has to `leave`."""
-        turn: Future[None] = Future()
         with self._lock:
             if self._free:
                 self._free -= 1
-                turn.set_result(None)
-            else:
-                self._queue.append(turn)
+                return _AT_ONCE
+            turn: Future[None] = Future()
+            self._queue.append(turn)
         return turn
 
     def leave(self, turn: Future[None]) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import httpx
 from django.conf import settings
 
-from fanout.answer import Answer, BadAnswer, read_answer
+from fanout.answer import Answer, BadAnswer, make_answer
 from fanout.body import Body
 from fanout.breaker import Paused
 from fanout.bulkhead import Full
@@ -20,6 +20,7 @@ from fanout.section import Section, State
 from fanout.service import Service
 from fanout.visit import Visit
 
+MAX_HEADERS = 100  # of an answer
 NEARLY = 0.9  # of the most time a call may have: enough to tell something about the service
 
 logger = logging.getLogger("fanout")
@@ -43,11 +44,19 @@ class Call:
         self._deadline = visit.deadline
         self._start = visit.deadline.elapsed()
 
-    @property
-    def url(self) -> httpx.URL:
-        """Where to call. Only a personal service learns who the viewer is. Raises InvalidURL."""
-        url = httpx.URL(self.service.url)
-        return url.copy_merge_params({"user": self._user}) if self._user else url
+    def make_request(self) -> httpx.Request:
+        """What to send, in the time that is left. Raises InvalidURL, or TimeoutError if none is.
+
+        Only a personal service learns who the viewer is.
+        """
+        left = self.seconds - self._elapsed()
+        if left <= 0:
+            raise TimeoutError
+        url = self.service.address
+        if self._user:
+            url = url.copy_merge_params({"user": self._user})
+        timeout = dict.fromkeys(("connect", "read", "write", "pool"), left)
+        return httpx.Request("GET", url, headers=self.headers, extensions={"timeout": timeout})
 
     @property
     def flight(self) -> Hashable:
@@ -66,6 +75,10 @@ class Call:
 
     def receive(self, response: httpx.Response) -> Body:
         """The body of a 2xx, still empty; redirects are not followed. Raises BadAnswer."""
+        if len(response.headers.raw) > MAX_HEADERS:
+            raise BadAnswer(f"answered with more than {MAX_HEADERS} headers")
+        if response.http_version not in ("HTTP/1.1", "HTTP/1.0"):
+            raise BadAnswer(f"answered with {response.http_version}")
         if not response.is_success:
             bad = Unavailable if response.status_code in (502, 503, 504) else BadAnswer
             raise bad(f"answered with status {response.status_code}")
@@ -83,7 +96,7 @@ class Call:
     def keep(self, body: Body) -> Answer:
         """The answer in a whole body, from now on the last good one. Raises BadAnswer."""
         content = body.finish()
-        answer = Answer(read_answer(content), time.time())
+        answer = make_answer(content, time.time())
         if self.service.stale_for or self.service.cache_for:
             last_good.keep(self.key, content, self.service.stale_for)
         return answer
@@ -116,6 +129,7 @@ class Call:
             error=error,
             age=answer.age if answer else 0.0,
             data=answer.data if answer else {},
+            html=answer.html if answer else {},
         )
 
     def _elapsed(self) -> float:

@@ -1,6 +1,6 @@
 """Coalescing: pages that need the same answer at the same time share one call.
 
-They share it if they share a client: all threads do, and all pages of one event loop.
+All threads of a process share them, and all pages of one event loop.
 """
 
 import asyncio
@@ -10,12 +10,13 @@ from typing import Any, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import anyio
-import httpx
 
 T = TypeVar("T")
 
 _futures: dict[Hashable, Future[Any]] = {}
-_flights: WeakKeyDictionary[httpx.AsyncClient, dict[Hashable, "_Flight[Any]"]] = WeakKeyDictionary()
+_flights: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, "_Flight[Any]"]] = (
+    WeakKeyDictionary()
+)
 
 
 def share(key: Hashable, seconds: float, call: Callable[[], T]) -> T:
@@ -32,18 +33,21 @@ def share(key: Hashable, seconds: float, call: Callable[[], T]) -> T:
     return flight.result(seconds)
 
 
-async def ashare(
-    client: httpx.AsyncClient, key: Hashable, seconds: float, call: Callable[[], Awaitable[T]]
-) -> T:
+async def ashare(key: Hashable, seconds: float, call: Callable[[], Awaitable[T]]) -> T:
     """The same on an event loop, where the call ends with its last waiter. Raises TimeoutError."""
-    flights = _flights.setdefault(client, {})
-    now = asyncio.get_running_loop().time()
+    loop = asyncio.get_running_loop()
+    flights = _flights.setdefault(loop, {})
+    end = loop.time() + seconds
     flight = flights.get(key)
-    if not flight or flight.task.done() or flight.end <= now:
-        flights[key] = flight = _Flight(call, now + seconds)
+    if not flight or flight.task.done() or flight.end <= loop.time():
+        flights[key] = flight = _Flight(call, end)
     flight.waiting += 1
     try:
-        await asyncio.wait([flight.task], timeout=min(seconds, flight.end - now))
+        if end < flight.end:  # rare: a timer of its own takes time
+            await asyncio.wait([flight.task], timeout=seconds)
+            if not flight.task.done():
+                raise TimeoutError
+        return cast("T", await asyncio.shield(flight.task))
     finally:
         flight.waiting -= 1
         if not flight.waiting:
@@ -52,9 +56,6 @@ async def ashare(
             if not flight.task.done():
                 flight.scope.cancel()
                 await asyncio.wait([flight.task])
-    if not flight.task.done():
-        raise TimeoutError
-    return cast("T", flight.task.result())
 
 
 class _Flight(Generic[T]):
@@ -64,13 +65,16 @@ class _Flight(Generic[T]):
     """
 
     def __init__(self, call: Callable[[], Awaitable[T]], end: float) -> None:
-        self.scope = anyio.CancelScope()
+        self.end = end
+        self.scope = anyio.CancelScope(deadline=end)
         self.task = asyncio.create_task(self._run(call))
         self.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # was seen
-        self.end = end
         self.waiting = 0
 
     async def _run(self, call: Callable[[], Awaitable[T]]) -> T:
-        with self.scope:
-            return await call()
+        try:
+            with self.scope:
+                return await call()
+        except asyncio.CancelledError:  # pyreqwest makes its own, which the scope does not know
+            pass
         raise TimeoutError

@@ -20,13 +20,13 @@ from fanout.time_limit import time_limit
 from fanout.visit import Visit
 
 
-def fetch(client: httpx.Client, service: Service, visit: Visit) -> Section:
+def fetch(transport: httpx.BaseTransport, service: Service, visit: Visit) -> Section:
     """Call `service`, blocking this thread. Never raises: what goes wrong is a failed section."""
     call = Call(service, visit)
     try:
         answer = last_good.find(call.key, service.cache_for)
         if answer is None:
-            answer = share(call.flight, call.seconds, partial(_call, client, call))
+            answer = share(call.flight, call.seconds, partial(_call, transport, call))
         return call.succeed(answer)
     except Exception as error:
         older = last_good.recall(call.key, service.stale_for)
@@ -34,13 +34,13 @@ def fetch(client: httpx.Client, service: Service, visit: Visit) -> Section:
         return call.fail(error, older)
 
 
-async def afetch(client: httpx.AsyncClient, service: Service, visit: Visit) -> Section:
+async def afetch(transport: httpx.AsyncBaseTransport, service: Service, visit: Visit) -> Section:
     """Call `service`, leaving the event loop to others. Raises nothing but a cancellation."""
     call = Call(service, visit)
     try:
         answer = last_good.find(call.key, service.cache_for)
         if answer is None:
-            answer = await ashare(client, call.flight, call.seconds, partial(_acall, client, call))
+            answer = await ashare(call.flight, call.seconds, partial(_acall, transport, call))
         return call.succeed(answer)
     except Exception as error:
         older = last_good.recall(call.key, service.stale_for)
@@ -49,7 +49,7 @@ async def afetch(client: httpx.AsyncClient, service: Service, visit: Visit) -> S
         return call.fail(error, older)
 
 
-def _call(client: httpx.Client, call: Call) -> Answer:
+def _call(transport: httpx.BaseTransport, call: Call) -> Answer:
     turn = call.service.bulkhead.enter()
     try:
         with time_limit(call.seconds):
@@ -57,42 +57,48 @@ def _call(client: httpx.Client, call: Call) -> Answer:
                 wait([turn], call.seconds / 2)
             with call.guard(turn):
                 try:
-                    return _exchange(client, call)
+                    return _exchange(transport, call)
                 except Exception as error:
                     if not call.may_retry(error):
                         raise
-                    return _exchange(client, call)
+                    return _exchange(transport, call)
     finally:
         call.service.bulkhead.leave(turn)
 
 
-async def _acall(client: httpx.AsyncClient, call: Call) -> Answer:
+async def _acall(transport: httpx.AsyncBaseTransport, call: Call) -> Answer:
     turn = call.service.bulkhead.enter()
     try:
         if not turn.done():
             await asyncio.wait([asyncio.wrap_future(turn)], timeout=call.seconds / 2)
         with call.guard(turn):
             try:
-                return await _aexchange(client, call)
+                return await _aexchange(transport, call)
             except Exception as error:
                 if not call.may_retry(error):
                     raise
-                return await _aexchange(client, call)
+                return await _aexchange(transport, call)
     finally:
         call.service.bulkhead.leave(turn)
 
 
-def _exchange(client: httpx.Client, call: Call) -> Answer:
-    with client.stream("GET", call.url, headers=call.headers) as response:
+def _exchange(transport: httpx.BaseTransport, call: Call) -> Answer:
+    response = transport.handle_request(call.make_request())
+    try:
         body = call.receive(response)
         for chunk in response.iter_raw():
             body.add(chunk)
+    finally:
+        response.close()
     return call.keep(body)
 
 
-async def _aexchange(client: httpx.AsyncClient, call: Call) -> Answer:
-    async with client.stream("GET", call.url, headers=call.headers) as response:
+async def _aexchange(transport: httpx.AsyncBaseTransport, call: Call) -> Answer:
+    response = await transport.handle_async_request(call.make_request())
+    try:
         body = call.receive(response)
         async for chunk in response.aiter_raw():
             body.add(chunk)
+    finally:
+        await response.aclose()
     return call.keep(body)

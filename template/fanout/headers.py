@@ -1,14 +1,22 @@
-"""The headers of a visitor's request that go on to the services: nothing that says who they are."""
+"""The headers of a call: what services may know of a visitor, and nothing that says who they are."""
 
 import re
 from collections.abc import Mapping
 from uuid import uuid4
 
+import httpx
+
 REQUEST_ID = "X-Request-ID"
+ALWAYS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "fanout"}
 
 _REQUEST_ID = re.compile(r"[\w.~+/=:-]{1,128}", re.ASCII)
 _PARENT = re.compile(r"(?a)(?!ff)[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}")
 _STATE = re.compile("[!-~](?:[ -~]{0,510}[!-~])?")
+
+
+def make_headers(headers: Mapping[str, str]) -> httpx.Headers:
+    """The headers of all calls for one page, made of those of the visitor's request."""
+    return httpx.Headers({**ALWAYS, **pass_on(headers)})
 
 
 def pass_on(headers: Mapping[str, str]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from django.core.cache import cache
 
-from fanout.answer import Answer, BadAnswer, read_answer
+from fanout.answer import Answer, BadAnswer, make_answer
 from fanout.breaker import Breaker
 
 Key = tuple[str, str, str]  # the service's name and URL, and the viewer's id if it is personal
@@ -59,7 +59,7 @@ class LastGood:
             kept = self._kept.get(key)
         with suppress(BadAnswer):  # nested so deep that it was read only with more stack left
             if kept and time.time() - kept.at < seconds:
-                return Answer(read_answer(kept.body), kept.at)
+                return make_answer(kept.body, kept.at)
         return None
 
     def recall(self, key: Key, seconds: float) -> Future[Answer | None]:
@@ -77,7 +77,7 @@ class LastGood:
 
     def _read(self, key: Key, seconds: float) -> Answer | None:
         match cache.get(_name(key)):
-            case (float(at), bytes(body)) if read_answer(body):
+            case (float(at), bytes(body)) if make_answer(body, at):
                 at = min(time.time(), at)  # another machine's clock may be ahead
                 with self._lock:
                     if key not in self._kept or self._kept[key].at < at:

@@ -11,6 +11,7 @@ from django.utils.cache import patch_vary_headers
 
 from fanout.headers import REQUEST_ID
 from fanout.page import Page
+from fanout.rendering import render_section
 from fanout.section import Section
 from fanout.visit import Visit
 
@@ -55,9 +56,8 @@ def _render(section: Section, request: HttpRequest) -> tuple[Section, str]:
     """The section and its HTML; one that its template cannot show is a failed one without."""
     if section.state == "failed":
         return section, ""
-    templates = [f"fanout/sections/{section.name}.html", "fanout/sections/default.html"]
     try:
-        return section, render_to_string(templates, {"section": section}, request, using="jinja2")
+        return section, render_section(section, request)
     except Exception:
         if settings.DEBUG:
             raise

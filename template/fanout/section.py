@@ -1,6 +1,6 @@
 """A section: what one service gives to a page."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ class Section:
     error: str = ""  # why the call failed: for logs and developers, not for visitors
     age: float = 0.0  # of the answer
     data: Mapping[str, Any] = field(default_factory=dict)  # the answer, as `read_answer` left it
+    html: dict[Hashable, str] = field(default_factory=dict, repr=False)  # shared with its answer
 
     @property
     def items(self) -> list[dict[str, Any]]:

@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Any, get_args, get_type_hints
 
+import httpx
 from django.conf import settings
 
 from fanout.breaker import Breaker
@@ -52,6 +53,14 @@ class Service:
         self.breaker = Breaker(self.name, self.break_for)
         self.bulkhead = Bulkhead(self.concurrency)
         self.retries = RetryBudget()
+
+    @cached_property
+    def address(self) -> httpx.URL:
+        """The URL, taken apart. Raises InvalidURL."""
+        url = httpx.URL(self.url)
+        if url.scheme not in ("http", "https") or not url.host:
+            raise httpx.InvalidURL("it is not an http(s) address")
+        return url
 
 
 @cache

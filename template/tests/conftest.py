@@ -23,6 +23,7 @@ from fakes.latency import get_latencies_ms
 from fanout.last_good import last_good
 from fanout.response import PageResponse
 from fanout.service import get_service
+from fanout.transport import ENGINES
 from fanout.views import VIEWS
 
 ENDLESS = {"fault=hang", "fault=trickle"}
@@ -140,6 +141,13 @@ def script(_script: Script, two_services: Callable[..., None], settings: Setting
 @pytest.fixture(params=VIEWS)
 def style(request: pytest.FixtureRequest) -> str:
     """Every style."""
+    return str(request.param)
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest, settings: Settings) -> str:
+    """Every transport."""
+    settings.FANOUT_TRANSPORT = request.param
     return str(request.param)
 
 

@@ -6,7 +6,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Semaphore, Thread
 from typing import Any
 
-import httpx
 import pytest
 
 from fanout import coalescing
@@ -104,9 +103,6 @@ class Shared:
 
     def __init__(self) -> None:
         """Nobody has called."""
-        self.client = httpx.AsyncClient(
-            transport=httpx.MockTransport(lambda _: httpx.Response(200))
-        )
         self.begun = 0
         self.cancelled = 0
         self.end = asyncio.Event()
@@ -123,9 +119,7 @@ class Shared:
 
     async def ask(self, count: int, key: str = "key") -> list[asyncio.Task[str]]:
         """So many pages, all of which wait."""
-        pages = [
-            asyncio.create_task(ashare(self.client, key, 20.0, self.call)) for _ in range(count)
-        ]
+        pages = [asyncio.create_task(ashare(key, 20.0, self.call)) for _ in range(count)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         return pages
@@ -138,7 +132,7 @@ def test_pages_share_a_call() -> None:
         shared.end.set()
         assert await asyncio.gather(*pages) == ["answer"] * 3
         assert shared.begun == 1
-        assert await ashare(shared.client, "key", 20.0, shared.call) == "answer"
+        assert await ashare("key", 20.0, shared.call) == "answer"
         assert shared.begun == 2
 
     asyncio.run(live())
@@ -187,12 +181,10 @@ def test_the_call_ends_with_its_last_page() -> None:
 
 def test_an_error_is_everybodys() -> None:
     async def live() -> None:
-        shared = Shared()
-
         async def fail() -> str:
             raise ValueError
 
-        pages = [ashare(shared.client, "key", 20.0, fail) for _ in range(2)]
+        pages = [ashare("key", 20.0, fail) for _ in range(2)]
         results = await asyncio.gather(*pages, return_exceptions=True)
         assert [type(result) for result in results] == [ValueError] * 2
 
@@ -204,15 +196,15 @@ def test_a_page_waits_only_as_long_as_it_may_and_as_the_call() -> None:
         shared = Shared()
         [page] = await shared.ask(1)
         with pytest.raises(TimeoutError):
-            await ashare(shared.client, "key", 0.0, shared.call)
+            await ashare("key", 0.0, shared.call)
         assert (shared.begun, shared.cancelled) == (1, 0)
         shared.end.set()
         assert await page == "answer"
         shared.end.clear()
         with pytest.raises(TimeoutError):
-            await ashare(shared.client, "key", 0.0, shared.call)
-        first = ashare(shared.client, "key", 0.01, shared.call)
-        second = ashare(shared.client, "key", 20.0, shared.call)
+            await ashare("key", 0.0, shared.call)
+        first = ashare("key", 0.01, shared.call)
+        second = ashare("key", 20.0, shared.call)
         results = await asyncio.gather(first, second, return_exceptions=True)
         assert [type(result) for result in results] == [TimeoutError] * 2
         assert shared.cancelled == shared.begun - 1
@@ -227,13 +219,13 @@ def test_a_page_that_comes_as_a_call_ends_or_is_late_makes_its_own() -> None:
         pages = []
 
         async def end() -> str:
-            pages.append(asyncio.create_task(ashare(shared.client, "key", 20.0, shared.call)))
+            pages.append(asyncio.create_task(ashare("key", 20.0, shared.call)))
             return "over"
 
-        assert await ashare(shared.client, "key", 20.0, end) == "over"
+        assert await ashare("key", 20.0, end) == "over"
         assert await pages[0] == "answer"
         shared.end.clear()
-        late = asyncio.create_task(ashare(shared.client, "key", 0.0, shared.call))
+        late = asyncio.create_task(ashare("key", 0.0, shared.call))
         [page] = await shared.ask(1)
         shared.end.set()
         await asyncio.wait([late, page])

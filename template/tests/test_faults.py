@@ -10,6 +10,8 @@ from pytest_django import Settings
 
 from tests.conftest import Get
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 FAULTS = {
     "fault=status:500": "answered with status 500",
     "fault=status:302": "answered with status 302",

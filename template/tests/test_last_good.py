@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fanout import last_good as module
-from fanout.answer import BadAnswer
+from fanout.answer import Answer, BadAnswer
 from fanout.last_good import LastGood
 
 KEY = ("alpha", "http://alpha.test/", "")
@@ -74,10 +74,10 @@ def test_an_answer_is_found_until_it_is_too_old(kept: LastGood, clock: list[floa
 def test_one_that_can_no_longer_be_read_is_none(
     kept: LastGood, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_answer(body: bytes) -> dict[str, Any]:
+    def make_answer(body: bytes, at: float) -> Answer:
         raise BadAnswer
 
-    monkeypatch.setattr("fanout.last_good.read_answer", read_answer)
+    monkeypatch.setattr("fanout.last_good.make_answer", make_answer)
     assert kept.recall(KEY, 300.0).result(20) is None
 
 

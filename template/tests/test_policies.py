@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from django.core.cache import cache
 from pytest_django import Settings
@@ -171,7 +172,7 @@ def make_call(user: str = "", seconds: float = 60.0, **options: Any) -> Call:
     """A call for the page of a user."""
     viewer: Any = SimpleNamespace(pk=user) if user else None
     service = Service(name="alpha", url="http://alpha.test/", **options)
-    return Call(service, Visit(Deadline(seconds), viewer, {}))
+    return Call(service, Visit(Deadline(seconds), viewer, httpx.Headers()))
 
 
 def test_equal_calls_may_be_one(settings: Settings) -> None:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from fanout.asgi import get_asgi_application
-from fanout.client import get_async_client, pool
+from fanout.transport import ENGINES, get_async_transport, pool
 from fanout.wsgi import get_wsgi_application
 from tests.conftest import serve
 
@@ -41,27 +41,43 @@ def test_asgi_serves_static_files_in_development(settings: Settings) -> None:
         assert httpx.get(address + static("fanout/site.css")).status_code == 200
 
 
-def test_a_server_shares_one_client_and_closes_it() -> None:
+def test_a_server_shares_one_transport_and_closes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = count_closed(monkeypatch)
+
     async def live() -> None:
         async with pool():
-            async with get_async_client() as first, get_async_client() as second:
+            async with get_async_transport() as first, get_async_transport() as second:
                 assert first is second
-            assert not first.is_closed
-        assert first.is_closed
-        async with get_async_client() as third:
-            assert not third.is_closed
+            assert closed == []
+        assert closed == [first]
+        async with get_async_transport() as third:
+            assert third is not first
 
     asyncio.run(live())
 
 
-def test_without_a_pool_a_page_has_a_client_of_its_own() -> None:
+def test_without_a_pool_a_page_has_a_transport_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = count_closed(monkeypatch)
+
     async def live() -> None:
-        async with get_async_client() as first, get_async_client() as second:
+        async with get_async_transport() as first, get_async_transport() as second:
             assert first is not second
-        assert first.is_closed
-        assert second.is_closed
+        assert closed == [second, first]
 
     asyncio.run(live())
+
+
+def count_closed(monkeypatch: pytest.MonkeyPatch) -> list[httpx.AsyncBaseTransport]:
+    """The transports that were closed, one after another."""
+    closed: list[httpx.AsyncBaseTransport] = []
+
+    class Transport(httpx.AsyncBaseTransport):
+        async def aclose(self) -> None:
+            closed.append(self)
+
+    for engine in ENGINES:
+        monkeypatch.setitem(ENGINES, engine, (httpx.HTTPTransport, Transport))
+    return closed
 
 
 def test_servers_refuse_to_start_without_what_production_needs(settings: Settings) -> None:

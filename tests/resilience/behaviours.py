@@ -175,7 +175,7 @@ PROTOCOL: dict[str, tuple[Talk, str]] = {
     "no HTTP": (say(b"SSH-2.0-OpenSSH_9.6\r\n"), "failed"),
     "HTTP/0.9": (say(BODY), "failed"),
     "HTTP/1.0": (say(b"HTTP/1.0 200 OK\r\n\r\n", BODY), "ok"),
-    "HTTP/3.0": (say(b"HTTP/3.0 200 OK\r\n\r\n", BODY), "ok"),
+    "HTTP/3.0": (say(b"HTTP/3.0 200 OK\r\n\r\n", BODY), "failed"),
     "a length that is too short": (say(HEAD.replace(b"Length: ", b"Length: 0"), BODY), "ok"),
     "a length that cuts": (
         say(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", BODY),
@@ -201,7 +201,9 @@ PROTOCOL: dict[str, tuple[Talk, str]] = {
     "200,000 headers": (respond(headers="A: b\r\n" * 200_000), "failed"),
     "a header with a NUL": (respond(headers="A: b\x00c\r\n"), "failed"),
     "a header without a colon": (respond(headers="nonsense\r\n"), "failed"),
-    "cookies": (respond(headers="Set-Cookie: a=b; Domain=127.0.0.1\r\n" * 100), "ok"),
+    "cookies": (respond(headers="Set-Cookie: a=b; Domain=127.0.0.1\r\n" * 90), "ok"),
+    "101 headers": (respond(headers="X-More: 1\r\n" * 100), "failed"),
+    "bytes beyond ASCII in a header": (respond(headers="X-Name: \xe9\xff\r\n"), "ok"),
     "the wrong content type": (respond(headers="Content-Type: text/html\r\n"), "ok"),
 }
 

@@ -12,6 +12,8 @@ from pytest_django import Settings
 from tests.conftest import Get
 from tests.resilience.behaviours import BEHAVIOURS, run_upstream
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 DEADLINE = 5.0
 TIMEOUT = 0.3
 

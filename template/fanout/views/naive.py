@@ -3,10 +3,10 @@
 from django.http import HttpRequest
 from django.views.decorators.http import require_safe
 
-from fanout.client import get_async_client
 from fanout.fetch import afetch
 from fanout.response import PageResponse
 from fanout.service import services
+from fanout.transport import get_async_transport
 from fanout.visit import aget_visit
 
 
@@ -14,6 +14,6 @@ from fanout.visit import aget_visit
 async def home(request: HttpRequest) -> PageResponse:
     """The homepage, in the time of all services together."""
     visit = await aget_visit(request)
-    async with get_async_client() as client:
-        sections = [await afetch(client, s, visit) for s in services()]
+    async with get_async_transport() as transport:
+        sections = [await afetch(transport, s, visit) for s in services()]
     return PageResponse(request, "naive", sections, visit)

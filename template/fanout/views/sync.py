@@ -3,10 +3,10 @@
 from django.http import HttpRequest
 from django.views.decorators.http import require_safe
 
-from fanout.client import get_client
 from fanout.fetch import fetch
 from fanout.response import PageResponse
 from fanout.service import services
+from fanout.transport import get_transport
 from fanout.visit import get_visit
 
 
@@ -14,6 +14,6 @@ from fanout.visit import get_visit
 def home(request: HttpRequest) -> PageResponse:
     """The homepage, in the time of all services together."""
     visit = get_visit(request)
-    client = get_client()
-    sections = [fetch(client, s, visit) for s in services()]
+    transport = get_transport()
+    sections = [fetch(transport, s, visit) for s in services()]
     return PageResponse(request, "sync", sections, visit)

@@ -1,0 +1,105 @@
+"""Django's ASGI handler, which takes no thread for a request that needs none.
+
+Django starts a thread for every request, to tell its signals and to close the response there. What
+that is for, connections of the database and caches, only exists if something else of the request
+ran in a thread. If so, or if anybody else listens to the signals, all is done as Django does it.
+
+Beyond Django's documented interfaces this relies on what `tests/test_handler.py` lists.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
+from io import BytesIO
+from typing import IO, Any
+
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
+from django.core import signals
+from django.core.cache import close_caches
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.handlers.base import reset_urlconf
+from django.db import close_old_connections, connections, reset_queries
+from django.dispatch import Signal
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+# Django's own receivers: nothing to do for them while no connection is open.
+IDLE = {reset_queries, close_old_connections, close_caches, reset_urlconf}
+
+Message = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class Handler(ASGIHandler):
+    """Handles one request after another, each as far as possible on the event loop."""
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Handle a request. Raises ValueError for anything else."""
+        if scope["type"] != "http":
+            raise ValueError(f"This is for HTTP, not for {scope['type']}.")
+        async with ThreadSensitiveContext():
+            await self.handle(scope, receive, send)
+
+    async def handle(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Receive the request, get its response, send it; a visitor who goes away ends that."""
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        with closing(body):
+            set_script_prefix(get_script_prefix(scope))
+            if _must_tell(signals.request_started, self.__class__):
+                await signals.request_started.asend(sender=self.__class__, scope=scope)
+            request, error = self.create_request(scope, body)
+            if error:
+                await self.send_response(error, send)
+            await self._finish(error or await self._respond(request, receive, send))
+
+    async def _respond(self, request: Any, receive: Receive, send: Send) -> HttpResponseBase | None:
+        """The response, sent; none if the visitor went away before there was one."""
+        response = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                listener = tasks.create_task(self.listen_for_disconnect(receive))
+                response = await self.run_get_response(request)
+                await self.send_response(response, send)
+                listener.cancel()
+        except BaseExceptionGroup as group:
+            _, errors = group.split(RequestAborted)
+            if errors:
+                raise (errors.exceptions[0] if len(errors.exceptions) == 1 else errors) from None
+        return response
+
+    async def _finish(self, response: HttpResponseBase | None) -> None:
+        if response is None:
+            if _must_tell(signals.request_finished, self.__class__):
+                await signals.request_finished.asend(sender=self.__class__)
+        elif response.streaming or _must_tell(signals.request_finished, self.__class__):
+            await sync_to_async(response.close)()
+        else:
+            response.close()
+
+    async def read_body(self, receive: Receive) -> IO[bytes]:
+        """The body of the request; what comes in one piece stays in memory."""
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body"):
+            return BytesIO(message.get("body", b""))
+
+        async def receive_again() -> Message:
+            nonlocal message
+            following, message = message, {}
+            return following or await receive()
+
+        body: IO[bytes] = await super().read_body(receive_again)
+        return body
+
+
+def _must_tell(signal: Signal, sender: type) -> bool:
+    """Whether there is somebody who has to be told as Django does it."""
+    used = SyncToAsync.thread_sensitive_context.get() in SyncToAsync.context_to_thread_executor
+    if used or any(connections.all(initialized_only=True)):
+        return True
+    sync, others = signal._live_receivers(sender)
+    return bool(others) or not IDLE.issuperset(sync)

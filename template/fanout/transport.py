@@ -1,0 +1,62 @@
+"""The transports that calls go through: one for all threads, and one for each event loop."""
+
+import asyncio
+import atexit
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import cache
+from weakref import WeakKeyDictionary
+
+import httpx
+from django.conf import settings
+
+from fanout.httpx_transport import make_async_httpx_transport, make_httpx_transport
+from fanout.pyreqwest_transport import AsyncPyreqwestTransport, PyreqwestTransport
+
+ENGINES: dict[str, tuple[Callable[[], httpx.BaseTransport], Callable[[], httpx.AsyncBaseTransport]]]
+ENGINES = {
+    "pyreqwest": (PyreqwestTransport, AsyncPyreqwestTransport),
+    "httpx": (make_httpx_transport, make_async_httpx_transport),
+}
+
+_pooled: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncBaseTransport] = (
+    WeakKeyDictionary()
+)
+
+
+def get_transport() -> httpx.BaseTransport:
+    """The transport of all threads: it pools connections and is closed when the process ends."""
+    return _make_transport(settings.FANOUT_TRANSPORT)
+
+
+@cache
+def _make_transport(engine: str) -> httpx.BaseTransport:
+    transport = ENGINES[engine][0]()
+    atexit.register(transport.close)
+    return transport
+
+
+@asynccontextmanager
+async def get_async_transport() -> AsyncIterator[httpx.AsyncBaseTransport]:
+    """The pooled transport of the running loop, or one for this page alone.
+
+    WSGI and Django's test client run every page in a loop of its own, which takes its connections
+    with it: only a loop inside `pool()` has a transport to share.
+    """
+    if transport := _pooled.get(asyncio.get_running_loop()):
+        yield transport
+    else:
+        async with ENGINES[settings.FANOUT_TRANSPORT][1]() as transport:
+            yield transport
+
+
+@asynccontextmanager
+async def pool() -> AsyncIterator[None]:
+    """Share one transport among all pages of the running loop, until the end of the block."""
+    loop = asyncio.get_running_loop()
+    async with ENGINES[settings.FANOUT_TRANSPORT][1]() as transport:
+        _pooled[loop] = transport
+        try:
+            yield
+        finally:
+            _pooled.pop(loop, None)
