@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from fanout.answer import is_safe_link
 from fanout.service import SECONDS, Service, find_problems, services
+from fanout.transport import ENGINES
 
 
 def check_production(**_: Any) -> list[CheckMessage]:
@@ -39,11 +40,14 @@ def check_urls(**_: Any) -> list[CheckMessage]:
 
 
 def check_options(**_: Any) -> list[CheckMessage]:
-    """fanout.W001: FANOUT names services that there are. fanout.E004: with options that there are."""
+    """fanout.W001: FANOUT names services that there are. fanout.E004: settings have known values."""
     messages: list[CheckMessage] = []
     words, accepts = SECONDS
     if not accepts(settings.FANOUT_DEADLINE):
         message = f"FANOUT_DEADLINE is {words}, not {settings.FANOUT_DEADLINE!r}."
+        messages.append(Error(message, id="fanout.E004"))
+    if settings.FANOUT_TRANSPORT not in ENGINES:
+        message = f"FANOUT_TRANSPORT is {' or '.join(ENGINES)}, not {settings.FANOUT_TRANSPORT!r}."
         messages.append(Error(message, id="fanout.E004"))
     for name, options in settings.FANOUT.items():
         if name not in settings.FANOUT_SERVICES:

@@ -23,7 +23,7 @@ ERRORS = (exceptions.PyreqwestError, ValueError)  # the latter for what is no ad
 
 
 class AsyncPyreqwestTransport(httpx.AsyncBaseTransport):
-    """For GET on one event loop; the largest timeout of a request bounds all of its call."""
+    """For GET on any event loop; the largest timeout of a request bounds all of its call."""
 
     def __init__(self) -> None:
         self._client = _configure(ClientBuilder()).build()

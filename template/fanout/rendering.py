@@ -20,7 +20,7 @@ def render_section(section: Section, request: HttpRequest) -> str:
     engine: Any = engines["jinja2"]
     select = _select_template.__wrapped__ if engine.env.auto_reload else _select_template
     template, stable = select(engine, section.name)
-    key = (template, section.name)
+    key = (template.template, section.name)
     if stable and key in section.html:
         return section.html[key]
     html: str = template.render({"section": section}, request)
@@ -43,12 +43,14 @@ def is_stable(environment: Environment, name: str) -> bool:
     """
     if environment.extensions or not environment.loader:
         return False
-    tree = environment.parse(environment.loader.get_source(environment, name)[0])
+    plain = environment.overlay()
+    plain.globals = {}  # so that these are undeclared too
+    tree = plain.parse(environment.loader.get_source(environment, name)[0])
     uses = [node for node in tree.find_all(nodes.Name) if node.name == "section"]
     parts = [part for part in tree.find_all(nodes.Getattr) if part.node in uses]
     return (
         find_undeclared_variables(tree) <= {"section"}
-        and not any(find_referenced_templates(tree))
+        and not list(find_referenced_templates(tree))
         and len(parts) == len(uses)
         and all(part.attr in STABLE for part in parts)
         and all(

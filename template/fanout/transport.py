@@ -38,16 +38,23 @@ def _make_transport(engine: str) -> httpx.BaseTransport:
 
 @asynccontextmanager
 async def get_async_transport() -> AsyncIterator[httpx.AsyncBaseTransport]:
-    """The pooled transport of the running loop, or one for this page alone.
+    """The pooled transport of the running loop, or one for whoever has no such loop.
 
-    WSGI and Django's test client run every page in a loop of its own, which takes its connections
-    with it: only a loop inside `pool()` has a transport to share.
+    WSGI and Django's test client run every page in a loop of its own. pyreqwest's connections are
+    of use to all of them; httpx's belong to one loop, so a page has its own.
     """
     if transport := _pooled.get(asyncio.get_running_loop()):
         yield transport
+    elif settings.FANOUT_TRANSPORT == "pyreqwest":
+        yield _make_shared_transport()
     else:
-        async with ENGINES[settings.FANOUT_TRANSPORT][1]() as transport:
+        async with make_async_httpx_transport() as transport:
             yield transport
+
+
+@cache
+def _make_shared_transport() -> AsyncPyreqwestTransport:
+    return AsyncPyreqwestTransport()
 
 
 @asynccontextmanager

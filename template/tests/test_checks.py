@@ -79,6 +79,13 @@ def test_a_wrong_deadline_is_an_error(settings: Settings, deadline: object) -> N
     assert error.msg.startswith("FANOUT_DEADLINE is a number of seconds above 0")
 
 
+def test_a_wrong_transport_is_an_error(settings: Settings) -> None:
+    settings.FANOUT_TRANSPORT = "aiohttp"
+    [error] = check_options()
+    assert error.id == "fanout.E004"
+    assert error.msg == "FANOUT_TRANSPORT is pyreqwest or httpx, not 'aiohttp'."
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [

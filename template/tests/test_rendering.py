@@ -1,0 +1,143 @@
+"""The HTML of a section is made once for equal answers, if its template has nothing else to say."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+from django.template import engines
+from django.test import RequestFactory
+from jinja2 import DictLoader, Environment
+from pytest_django import Settings
+
+from fanout.answer import SMALL, make_answer
+from fanout.rendering import is_stable, render_section
+from fanout.section import Section
+
+
+@pytest.fixture
+def request_(rf: RequestFactory) -> HttpRequest:
+    """A visitor's request."""
+    request = rf.get("/")
+    request.user = AnonymousUser()
+    return request
+
+
+@pytest.fixture(params=[False, True], ids=["production", "auto reload"])
+def write(
+    request: pytest.FixtureRequest, settings: Settings, tmp_path: Path, rf: RequestFactory
+) -> Any:
+    """Write alpha's template, in a project whose templates are reloaded or not."""
+    templates: dict[str, Any] = settings.TEMPLATES[0]
+    options = {**templates["OPTIONS"], "auto_reload": request.param}
+    settings.TEMPLATES = [{**templates, "DIRS": [tmp_path], "OPTIONS": options}]
+    folder = tmp_path / "fanout" / "sections"
+    folder.mkdir(parents=True)
+
+    def write(html: str) -> None:
+        (folder / "alpha.html").write_text(html, encoding="utf-8")
+
+    return write
+
+
+def make_section(body: bytes, name: str = "alpha") -> Section:
+    """The section of an answer."""
+    answer = make_answer(body, 0.0)
+    return Section(
+        name=name,
+        title="Title",
+        state="ok",
+        start=0.0,
+        duration=0.0,
+        data=answer.data,
+        html=answer.html,
+    )
+
+
+def test_equal_answers_are_read_and_rendered_once(write: Any, request_: HttpRequest) -> None:
+    write("{{ section.title }}{{ section.data.n }}")
+    html = render_section(make_section(b'{"n": 1}'), request_)
+    assert html == "Title1"
+    assert render_section(make_section(b'{"n": 1}'), request_) is html
+    assert render_section(make_section(b'{"n": 2}'), request_) == "Title2"
+
+
+def test_each_section_has_its_own_html(write: Any, request_: HttpRequest) -> None:
+    write("alpha's")
+    alpha = render_section(make_section(b'{"n": 3}'), request_)
+    beta = render_section(make_section(b'{"n": 3}', "beta"), request_)
+    gamma = render_section(make_section(b'{"n": 3}', "gamma"), request_)
+    assert alpha == "alpha's"
+    assert 'id="section-beta-title"' in beta
+    assert 'id="section-gamma-title"' in gamma
+
+
+def test_large_answers_are_not_remembered() -> None:
+    body = b'{"title": "%s"}' % (b"x" * SMALL)
+    assert make_answer(body, 0.0).data is not make_answer(body, 0.0).data
+
+
+def test_a_template_that_looks_at_the_visitor_is_rendered_every_time(
+    write: Any, request_: HttpRequest
+) -> None:
+    write("{{ request.path }}{{ section.data.n }}")
+    assert render_section(make_section(b'{"n": 4}'), request_) == "/4"
+    request_.path = "/elsewhere"
+    assert render_section(make_section(b'{"n": 4}'), request_) == "/elsewhere4"
+
+
+def test_so_is_one_that_looks_at_the_call(write: Any, request_: HttpRequest) -> None:
+    write("{{ section.age }}")
+    section = make_section(b'{"n": 5}')
+    assert render_section(section, request_) == "0.0"
+    assert render_section(replace(section, age=1.0), request_) == "1.0"
+
+
+def test_a_template_that_changes_in_development_is_read_again(
+    write: Any, request_: HttpRequest
+) -> None:
+    engine: Any = engines["jinja2"]
+    if not engine.env.auto_reload:
+        return
+    default = render_section(make_section(b'{"n": 6}'), request_)
+    write("{{ section.data.n }}")
+    assert default != "6"
+    assert render_section(make_section(b'{"n": 6}'), request_) == "6"
+
+
+@pytest.mark.parametrize(
+    ("source", "stable"),
+    [
+        ("{{ section.title }}", True),
+        (
+            "{% for item in section.items %}{{ item.title | upper }}{{ loop.index }}{% endfor %}",
+            True,
+        ),
+        ("{% set banners = section.items[:4] %}{{ banners | length }}", True),
+        ("{{ section.data.extra.deep }}", True),
+        ("{{ section.state }}", False),
+        ("{{ section.duration }}", False),
+        ('{{ section["age"] }}', False),
+        ("{{ section }}", False),
+        ("{% set copy = section %}{{ copy.age }}", False),
+        ("{{ viewer }}", False),
+        ("{{ csrf_input }}", False),
+        ("{{ range(3) }}", False),
+        ("{{ section.items | random }}", False),
+        ("{{ section.title | shout }}", False),
+        ("{{ section.title | lower }}", False),
+        ('{% include "other.html" %}', False),
+        ('{% extends "other.html" %}', False),
+        ('{% import "other.html" as other %}{{ section.title }}', False),
+        ("{% include section.title %}", False),
+    ],
+)
+def test_what_is_stable(source: str, stable: bool) -> None:
+    environment = Environment(loader=DictLoader({"alpha.html": source}), autoescape=True)
+    environment.filters["shout"] = str.upper
+    environment.filters["lower"] = lambda text: text  # not Jinja's
+    assert is_stable(environment, "alpha.html") is stable
+    environment.add_extension("jinja2.ext.i18n")
+    assert not is_stable(environment, "alpha.html")

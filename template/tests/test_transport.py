@@ -1,0 +1,111 @@
+"""The transports: the same to services and to pages, whatever is underneath."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from threading import Thread
+
+import httpx
+import pytest
+from pytest_django import Settings
+
+from fanout.time_limit import time_limit
+from fanout.transport import get_async_transport, get_transport, pool
+from tests.conftest import Get, Script
+
+pytestmark = pytest.mark.usefixtures("engine")
+
+
+def make_request(url: str) -> httpx.Request:
+    """A request that may take as long as it likes."""
+    timeout = dict.fromkeys(("connect", "read", "write", "pool"), 20.0)
+    return httpx.Request("GET", url, extensions={"timeout": timeout})
+
+
+@pytest.fixture(params=["blocking", "pooled", "alone"])
+def send(request: pytest.FixtureRequest) -> Callable[[str], httpx.Response]:
+    """Get an address, with the blocking transport and with either async one."""
+
+    async def asend(url: str) -> httpx.Response:
+        async with get_async_transport() as transport:
+            response = await transport.handle_async_request(make_request(url))
+            await response.aread()
+            await response.aclose()
+        return response
+
+    async def asend_pooled(url: str) -> httpx.Response:
+        async with pool():
+            return await asend(url)
+
+    def send(url: str) -> httpx.Response:
+        with time_limit(20.0):
+            response = get_transport().handle_request(make_request(url))
+            response.read()
+            response.close()
+        return response
+
+    if request.param == "blocking":
+        return send
+    return lambda url: asyncio.run((asend_pooled if request.param == "pooled" else asend)(url))
+
+
+def test_a_response_is_what_the_service_sent(
+    send: Callable[[str], httpx.Response], script: Script
+) -> None:
+    script.statuses = [302]
+    response = send(script.address)
+    assert response.status_code == 302
+    assert response.http_version == "HTTP/1.1"
+    assert response.headers["content-type"] == "application/json"
+    assert response.json() == {"title": "Answer 1"}
+
+
+def test_proxies_of_the_environment_are_not_used(
+    send: Callable[[str], httpx.Response], script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert send(script.address).status_code == 200
+
+
+def test_nobody_listening_is_a_connect_error(send: Callable[[str], httpx.Response]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port = sock.getsockname()[1]
+    with pytest.raises(httpx.ConnectError, match=r"refused|attempts failed"):
+        send(f"http://127.0.0.1:{port}/")
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", b"nonsense"]
+)
+def test_an_answer_that_breaks_off_is_the_protocols(
+    send: Callable[[str], httpx.Response], said: bytes
+) -> None:
+    def talk(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(said)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+        Thread(target=talk, args=(server,)).start()
+        with pytest.raises(httpx.RemoteProtocolError):
+            send(f"http://127.0.0.1:{server.getsockname()[1]}/")
+
+
+def test_services_get_the_same_request(
+    get: Get, style: str, script: Script, settings: Settings
+) -> None:
+    settings.FANOUT["beta"] = {"url": f"{script.address}/path?a=%20b"}
+    assert get(style).page.complete
+    [call] = script.calls
+    assert str(call.url) == f"{script.address}/path?a=%20b"
+    headers = dict(call.headers)
+    assert len(headers.pop("x-request-id")) == 32
+    assert headers == {
+        "host": script.address.removeprefix("http://"),
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "user-agent": "fanout",
+    }
