@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import django
-from asgiref.sync import sync_to_async
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
@@ -111,7 +111,7 @@ class CsrfViewMiddleware(csrf.CsrfViewMiddleware, OnLoop):
     def __init__(self, get_response: Callable[..., Any]) -> None:
         """Django's handler asks the instance whether its `process_view` is async."""
         super().__init__(get_response)
-        if self.async_mode and super().stays_in_memory():
+        if iscoroutinefunction(get_response) and super().stays_in_memory():
             self.process_view = self._aprocess_view  # type: ignore[assignment]
 
     def stays_in_memory(self) -> bool:

@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages.storage.session import SessionStorage
 from django.contrib.sessions.backends import db
+from django.core.checks import run_checks
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.middleware.csrf import get_token
@@ -100,6 +101,11 @@ async def exempt(request: HttpRequest) -> HttpResponse:
     return HttpResponse(request.body)
 
 
+def forget(request: HttpRequest) -> HttpResponse:
+    del request.session, request._messages  # type: ignore[attr-defined]
+    return HttpResponse("forgotten")
+
+
 def fail(request: HttpRequest) -> HttpResponse:
     raise ValueError
 
@@ -118,9 +124,9 @@ def headers(request: HttpRequest) -> HttpResponse:
     return HttpResponse("as it is", headers=dict.fromkeys(names, "8"))
 
 
-VIEWS = (plain, viewer, write, read, expire, flush, interrupt, add, show, form, exempt, fail)
+VIEWS = (plain, viewer, write, read, expire, flush, interrupt, forget, add, show, form, exempt)
 urlpatterns = [
-    *[path(f"{v.__name__}/", v) for v in (*VIEWS, stream, conditional, headers)],
+    *[path(f"{v.__name__}/", v) for v in (*VIEWS, fail, stream, conditional, headers)],
     path("", include("fanout.urls")),
 ]
 
@@ -182,6 +188,7 @@ TABLE = {
         get("/expire/?seconds=0"), get("/expire/?seconds=60"), get("/plain/")
     ),
     "session that is gone": steps(get("/write/"), get("/interrupt/"), get("/read/")),
+    "session that is forgotten": steps(get("/write/"), get("/forget/"), get("/read/")),
     "session saved every time": steps(
         get("/plain/"), get("/write/"), get("/plain/"), SESSION_SAVE_EVERY_REQUEST=True
     ),
@@ -449,7 +456,22 @@ def test_a_viewers_page_takes_a_thread_for_what_it_waits_for(
     assert taken - without == Counter(waits_for)
 
 
-# What pages may load.
+# What goes with it.
+
+
+def test_the_checks_of_a_deployment_say_what_they_say_of_djangos() -> None:
+    def check(stack: list[str]) -> list[str]:
+        with override_settings(
+            MIDDLEWARE=stack,
+            SECURE_HSTS_SECONDS=0,
+            SESSION_COOKIE_SECURE=True,
+            SILENCED_SYSTEM_CHECKS=base.SILENCED_SYSTEM_CHECKS,
+        ):
+            messages = run_checks(include_deployment_checks=True)
+        return sorted(str(m.id) for m in messages if not m.is_silenced())
+
+    assert check(OURS) == check(DJANGOS)
+    assert "security.W004" in check(OURS)
 
 
 @pytest.mark.django_db
