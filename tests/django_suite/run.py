@@ -6,6 +6,7 @@ and with the project's folder on the path. The ways are:
 - `plain`: as Django runs them. The classes are replaced, sync tests stay sync.
 - `loop`: sync tests go through the async code too. The test client's requests go down the async
   chain of middleware, and a middleware that a test makes and calls itself runs its `__acall__`.
+  What remains sync is a `process_response` that a test calls alone: it is Django's own.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from unittest import TestSuite
 
 import django
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+from django.http import HttpResponse
 
 _SYNC_CHAIN = "wants what the handler logs when it builds its sync chain, not what middleware does"
 
@@ -84,6 +86,7 @@ def replace_handler() -> None:
 def drive(cls: Any) -> None:
     """Let an instance that is called by sync code run its async code all the same."""
     init = cls.__init__
+    hook = getattr(cls, "process_request", None)
 
     def __init__(self: Any, get_response: Any) -> None:
         self.driven = bool(get_response) and not iscoroutinefunction(get_response)
@@ -97,11 +100,27 @@ def drive(cls: Any) -> None:
     def __call__(self: Any, request: Any) -> Any:
         if not self.driven:
             return self.__acall__(request)
-        acall = async_to_sync(self.__acall__)
-        with ThreadPoolExecutor(1) as thread:  # for async tests, which call it on their loop
-            return thread.submit(acall, request).result() if is_on_loop() else acall(request)
+        self.driven, acall = False, async_to_sync(self.__acall__)
+        try:
+            with ThreadPoolExecutor(1) as thread:  # for async tests, which call it on their loop
+                return thread.submit(acall, request).result() if is_on_loop() else acall(request)
+        finally:
+            self.driven = True
+
+    def process_request(self: Any, request: Any) -> Any:
+        if not self.driven:
+            return hook(self, request)
+        passed = HttpResponse()
+        self.get_response = sync_to_async(lambda _: passed)
+        response = self(request)
+        return None if response is passed else response
 
     cls.__init__, cls.__call__ = __init__, __call__
+    if cls.__name__ in (
+        "CommonMiddleware",
+        "SecurityMiddleware",
+    ):  # whose tests call the hook alone
+        cls.process_request = process_request
 
 
 def is_on_loop() -> bool:
