@@ -86,7 +86,7 @@ def replace_handler() -> None:
 def drive(cls: Any) -> None:
     """Let an instance that is called by sync code run its async code all the same."""
     init = cls.__init__
-    hook = getattr(cls, "process_request", None)
+    hook: Any = getattr(cls, "process_request", None)
 
     def __init__(self: Any, get_response: Any) -> None:
         self.driven = bool(get_response) and not iscoroutinefunction(get_response)
@@ -111,7 +111,11 @@ def drive(cls: Any) -> None:
         if not self.driven:
             return hook(self, request)
         passed = HttpResponse()
-        self.get_response = sync_to_async(lambda _: passed)
+
+        async def view(request: Any) -> HttpResponse:
+            return passed
+
+        self.get_response = view
         response = self(request)
         return None if response is passed else response
 
