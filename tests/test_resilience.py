@@ -44,7 +44,8 @@ def test_a_project_holds(
 
 def test_these_tests_are_typed_and_tidy(copy: Copy, newest: Environment) -> None:
     project = copy()
-    shutil.copytree(ROOT / "tests/resilience", project / "tests/resilience")
+    for folder in ("tests/resilience", "tests/django_suite"):
+        shutil.copytree(ROOT / folder, project / folder)
     newest.run(project, "ruff", "check", "--no-cache")
     newest.run(project, "ruff", "format", "--no-cache", "--check")
     newest.run(project, "mypy", "--cache-dir", str(newest.path / ".mypy_cache_resilience"))

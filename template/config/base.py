@@ -31,15 +31,19 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 
+# Django's, without a thread for each: see fanout/middleware.py.
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "fanout.middleware.SecurityMiddleware",
+    "fanout.middleware.ContentSecurityPolicyMiddleware",
+    "fanout.middleware.SessionMiddleware",
+    "fanout.middleware.CommonMiddleware",
+    "fanout.middleware.CsrfViewMiddleware",
+    "fanout.middleware.AuthenticationMiddleware",
+    "fanout.middleware.MessageMiddleware",
+    "fanout.middleware.XFrameOptionsMiddleware",
 ]
+# That Django's security, clickjacking and CSRF middleware are missing: they are looked for by name.
+SILENCED_SYSTEM_CHECKS = ["security.W001", "security.W002", "security.W003"]
 
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
@@ -102,6 +106,22 @@ USE_TZ = True
 
 # Cookies of logged-in people travel over https only.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+
+# What a page may load and do; nothing inline. The admin's pickers fetch, and services' images may
+# come from anywhere.
+SECURE_CSP = {
+    "default-src": ["'none'"],
+    "script-src": ["'self'"],
+    "style-src": ["'self'"],
+    "font-src": ["'self'"],
+    "connect-src": ["'self'"],
+    "img-src": ["'self'", "data:", "http:", "https:"],
+    "form-action": ["'self'"],
+    "base-uri": ["'none'"],
+    "object-src": ["'none'"],
+    "frame-ancestors": ["'none'"],
+}
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": SECURE_CSP}  # what Django 5.2's django-csp reads
 
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"

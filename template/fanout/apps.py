@@ -3,7 +3,7 @@
 from django.apps import AppConfig
 from django.core import checks
 
-from fanout.checks import check_options, check_production, check_urls
+from fanout.checks import check_deployment, check_options, check_production, check_urls
 
 
 class FanoutConfig(AppConfig):
@@ -15,3 +15,4 @@ class FanoutConfig(AppConfig):
         """Register them."""
         for check in (check_production, check_urls, check_options):
             checks.register(check)
+        checks.register(check_deployment, deploy=True)

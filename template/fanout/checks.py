@@ -5,8 +5,10 @@ from typing import Any
 
 import httpx
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage, Error, Tags, Warning, run_checks
 from django.core.exceptions import ImproperlyConfigured
+from django.test.utils import override_settings
+from django.utils.module_loading import import_string
 
 from fanout.answer import is_safe_link
 from fanout.service import SECONDS, Service, find_problems, services
@@ -60,6 +62,16 @@ def check_options(**_: Any) -> list[CheckMessage]:
                 for problem in find_problems(options, settings.FANOUT_SERVICES[name])
             ]
     return messages
+
+
+def check_deployment(**_: Any) -> list[CheckMessage]:
+    """What `check --deploy` has to say about middleware that it does not know by name."""
+    classes = [getattr(import_string(path), "__mro__", ()) for path in settings.MIDDLEWARE]
+    names = [f"{base.__module__}.{base.__qualname__}" for bases in classes for base in bases]
+    said = run_checks(tags=[Tags.security], include_deployment_checks=True)
+    with override_settings(MIDDLEWARE=names):
+        messages = run_checks(tags=[Tags.security], include_deployment_checks=True)
+    return [message for message in messages if message not in said]
 
 
 def refuse_unready() -> None:
