@@ -13,7 +13,7 @@ from contextlib import closing
 from io import BytesIO
 from typing import IO, Any
 
-from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
+from asgiref.sync import SyncToAsync, sync_to_async
 from django.core import signals
 from django.core.cache import close_caches
 from django.core.exceptions import RequestAborted
@@ -34,13 +34,6 @@ Send = Callable[[Message], Awaitable[None]]
 
 class Handler(ASGIHandler):
     """Handles one request after another, each as far as possible on the event loop."""
-
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Handle a request. Raises ValueError for anything else."""
-        if scope["type"] != "http":
-            raise ValueError(f"This is for HTTP, not for {scope['type']}.")
-        async with ThreadSensitiveContext():
-            await self.handle(scope, receive, send)
 
     async def handle(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Receive the request, get its response, send it; a visitor who goes away ends that."""
@@ -82,15 +75,14 @@ class Handler(ASGIHandler):
             response.close()
 
     async def read_body(self, receive: Receive) -> IO[bytes]:
-        """The body of the request; what comes in one piece stays in memory."""
+        """The body of the request; none needs no file that could roll over to a disk."""
         message = await receive()
-        if message["type"] == "http.request" and not message.get("more_body"):
-            return BytesIO(message.get("body", b""))
+        if message["type"] == "http.request" and not any(map(message.get, ("body", "more_body"))):
+            return BytesIO()
+        first = [message]
 
         async def receive_again() -> Message:
-            nonlocal message
-            following, message = message, {}
-            return following or await receive()
+            return first.pop() if first else await receive()
 
         body: IO[bytes] = await super().read_body(receive_again)
         return body
