@@ -75,7 +75,7 @@ NAIVE = Contestant("naive", (*SITE, *ENTRY), measured(style="naive"), daily=True
 SYNC = Contestant("sync", (*SITE, *ENTRY), measured(style="sync"), daily=True)
 THREADS = Contestant("a thread per call", (*SITE, *ENTRY), measured(), "/threads/", daily=True)
 DJANGO = Contestant(
-    "gather, Django's middleware and entry",
+    "gather, all of Django's own",
     (*SITE, "measured.asgi:application"),
     measured(middleware="django"),
 )
@@ -102,7 +102,7 @@ CONTESTANTS = [
     GATHER,
     GATHER_ALONE,
     Contestant(
-        "gather, no coalescing, httpx's transport",
+        "gather over httpx, no coalescing",
         (*SITE, *ENTRY),
         {**ALONE, "FANOUT_TRANSPORT": "httpx"},
     ),
@@ -113,8 +113,10 @@ CONTESTANTS = [
     SYNC,
     Contestant("sync, WSGI", WSGI, measured(style="sync")),
     THREADS,
+    Contestant("a thread per call, no coalescing", (*SITE, *ENTRY), ALONE, "/threads/"),
     ARTICLE,
     FASTAPI,
+    FASTAPI_DEFAULT,
     Contestant("FastAPI, httpx2", (*PEER, "fastapi_httpx:app"), {"HTTPX": "httpx2"}, ours=False),
     STARLETTE,
     Contestant("no framework, aiohttp", (*PEER, "raw_aiohttp:app"), ours=False),

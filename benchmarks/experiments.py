@@ -1,6 +1,8 @@
 """What is measured of pages. Every round starts each server afresh, one after another: A B A B."""
 
 import json
+import shutil
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +13,6 @@ from typing import Any
 from benchmarks.contestants import (
     CONTESTANTS,
     DJANGO,
-    FASTAPI_DEFAULT,
     GATHER,
     GATHER_ALONE,
     GO,
@@ -23,7 +24,7 @@ from benchmarks.contestants import (
 )
 from benchmarks.figures import Figure, of
 from benchmarks.install import get_program, make_project, run
-from benchmarks.load import Load, press, time_pages
+from benchmarks.load import press, time_pages
 from benchmarks.same_page import ITEMS
 from benchmarks.server import Fakes, Server, run_fakes, serve
 
@@ -31,8 +32,9 @@ IN_FLIGHT = 32
 MANY_IN_FLIGHT = 256
 LATENCY_MS = 50
 COUNTS = (2, 8, 32)
-CPU_COUNTS = (2, 4, 8, 16, 32)
 SAME_SIZE = 0.02  # pages differ by their timings and ids, not by more than this
+MOST_SECONDS = 12  # of load, for those that are slow
+MOST_MEMORY_SECONDS = 900
 
 Rows = dict[str, dict[str, Figure]]
 Rounds = dict[str, dict[str, list[float]]]
@@ -43,8 +45,9 @@ class Scale:
     """How much is measured."""
 
     rounds: int
-    seconds: int  # of load
+    seconds: int  # of load, at least
     pages: int  # for each latency
+    counts: tuple[int, ...]  # of services, for the processor time; 2, 8 and 32 among them
     marks: tuple[int, ...]  # pages after which memory is looked at
     everybody: bool  # or only those with a target
 
@@ -53,8 +56,17 @@ class Scale:
         return [c for c in CONTESTANTS if c.daily or self.everybody]
 
 
-FULL = Scale(rounds=5, seconds=4, pages=21, marks=(10_000, 50_000, 100_000), everybody=True)
-SHORT = Scale(rounds=2, seconds=1, pages=7, marks=(500, 1_500, 3_000), everybody=False)
+FULL = Scale(
+    rounds=5,
+    seconds=4,
+    pages=21,
+    counts=(2, 4, 8, 16, 32),
+    marks=(10_000, 50_000, 100_000),
+    everybody=True,
+)
+SHORT = Scale(
+    rounds=1, seconds=2, pages=7, counts=(2, 8, 32), marks=(200, 500, 1_000), everybody=False
+)
 
 
 @contextmanager
@@ -76,9 +88,13 @@ def tell(line: str) -> None:
 def check_pages(services: int) -> None:
     """Start everybody, and see that they serve the same page over and over."""
     with prepare(services) as fakes:
-        for contestant in [*CONTESTANTS, FASTAPI_DEFAULT]:
+        for contestant in CONTESTANTS:
             with serve(contestant, fakes.ports) as server:
                 time_pages(server.port, server.path, 20)
+                if contestant is GATHER and shutil.which("wrk"):
+                    load = press(server.port, server.path, IN_FLIGHT, 1, services * ITEMS)
+                    assert load.pages
+                    assert not load.incomplete
             tell(f"  {contestant.name} serves the page")
 
 
@@ -96,7 +112,6 @@ def measure_throughput(services: int, scale: Scale) -> Rounds:
         for number in range(scale.rounds):
             for contestant in scale.contestants:
                 with serve(contestant, fakes.ports) as server:
-                    press(server.port, server.path, IN_FLIGHT, 1)  # warm up
                     found = _press(server, fakes, scale.seconds)
                 for name, value in found.items():
                     rounds[contestant.name][name].append(value)
@@ -107,6 +122,9 @@ def measure_throughput(services: int, scale: Scale) -> Rounds:
 
 
 def _press(server: Server, fakes: Fakes, seconds: int) -> dict[str, float]:
+    """Warm up, then measure; the slow ones longer, for the pages in flight at the end are lost."""
+    speed = press(server.port, server.path, IN_FLIGHT, 1).pages or 1
+    seconds = min(max(seconds, 3 * IN_FLIGHT // speed), max(seconds, MOST_SECONDS))
     calls, cpu = fakes.count_calls(), server.cpu_seconds()
     load = press(server.port, server.path, IN_FLIGHT, seconds)
     calls, cpu = fakes.count_calls() - calls, server.cpu_seconds() - cpu
@@ -160,15 +178,21 @@ def measure_crowd(services: int, scale: Scale) -> Rounds:
     rounds: Rounds = defaultdict(lambda: defaultdict(list))
     contestants = [GATHER, GATHER_ALONE]
     if scale.everybody:
-        contestants = [*CONTESTANTS, FASTAPI_DEFAULT]
+        contestants = CONTESTANTS
     with prepare(services) as fakes:
         for contestant in contestants:
             with serve(contestant, fakes.ports) as server:
-                load = _press_crowd(server, services, 3 * scale.seconds)
+                load = press(
+                    server.port,
+                    server.path,
+                    MANY_IN_FLIGHT,
+                    2 * scale.seconds,
+                    items=services * ITEMS,
+                )
                 timeouts = server.count_in_log("PoolTimeout")
             found = {
                 "pages": load.pages,
-                "failed": max(load.incomplete, load.errors),
+                "failed": max(load.incomplete, load.errors) if load.pages else MANY_IN_FLIGHT,
                 "pool_timeouts": timeouts,
             }
             for name, value in found.items():
@@ -177,19 +201,14 @@ def measure_crowd(services: int, scale: Scale) -> Rounds:
     return rounds
 
 
-def _press_crowd(server: Server, services: int, seconds: int) -> Load:
-    return press(server.port, server.path, MANY_IN_FLIGHT, seconds, items=services * ITEMS)
-
-
 def measure_cpu(scale: Scale) -> Rounds:
     """Processor time per page, in milliseconds, by the number of services."""
     rounds: Rounds = defaultdict(lambda: defaultdict(list))
     for _ in range(scale.rounds):
-        for count in CPU_COUNTS:
+        for count in scale.counts:
             with prepare(count) as fakes:
-                for contestant in (GATHER, GATHER_ALONE):
+                for contestant in (GATHER, GATHER_ALONE) if scale.everybody else (GATHER_ALONE,):
                     with serve(contestant, fakes.ports) as server:
-                        press(server.port, server.path, IN_FLIGHT, 1)
                         found = _press(server, fakes, scale.seconds)
                     rounds[contestant.name][str(count)].append(found["cpu_ms"])
     for name, counts in rounds.items():
@@ -202,14 +221,15 @@ def measure_memory(services: int, scale: Scale) -> dict[int, float]:
     found: dict[int, float] = {}
     with prepare(services) as fakes, serve(GATHER_ALONE, fakes.ports) as server:
         pages, speed = 0, 200.0
+        end = time.monotonic() + MOST_MEMORY_SECONDS
         for mark in scale.marks:
-            while pages < mark:
+            while pages < mark and time.monotonic() < end:
                 seconds = max(1, min(20, int((mark - pages) / speed)))
                 load = press(server.port, server.path, IN_FLIGHT, seconds)
                 pages += load.pages
                 speed = max(1.0, load.pages / load.seconds)
-            found[mark] = server.memory_mib()
-            tell(f"  {found[mark]:.1f} MiB after {pages:,} pages")
+            found[pages] = server.memory_mib()
+            tell(f"  {found[pages]:.1f} MiB after {pages:,} pages")
     return found
 
 
@@ -222,7 +242,6 @@ def count_hops(services: int) -> dict[str, Any]:
             printed = run(
                 [get_program("site", "python"), "-m", "measured.hops", module],
                 contestant.get_folder(services),
-                **{"DJANGO_SETTINGS_MODULE": "config.settings"},
                 **contestant.get_variables(fakes.ports, 0),
             )
             found[contestant.name] = json.loads(printed.splitlines()[-1])

@@ -14,6 +14,8 @@ class Figure:
     high: float
 
     def __str__(self) -> str:
+        if self.low == self.high:
+            return shorten(self.median)
         return f"{shorten(self.median)} ({shorten(self.low)} to {shorten(self.high)})"
 
 

@@ -94,10 +94,8 @@ def _make_templates(folder: Path, variables: dict[str, str]) -> tuple[Path, Path
 
 def _make_cookiecutter(folder: Path) -> Path:
     """What this template gives, as a template for cookiecutter: as many files, as many rendered."""
-    project = make_project(8)
-    shutil.rmtree(project / "measured")
     inside = folder / "{{ cookiecutter.name }}"
-    shutil.copytree(project, inside)
+    shutil.copytree(make_project(8), inside, ignore=shutil.ignore_patterns("measured"))
     template = CACHE / "template/template"
     plain = []
     for path in (path for path in inside.rglob("*") if path.is_file()):
@@ -106,7 +104,7 @@ def _make_cookiecutter(folder: Path) -> Path:
             text = path.read_text(encoding="utf-8")
             path.write_text(f"{{% raw %}}{text}{{% endraw %}}", encoding="utf-8")
         else:
-            plain.append(f'"*/{name}"')
+            plain.append(f'"{name}"')
     (folder / "cookiecutter.json").write_text(
         f'{{"name": "cooked", "_copy_without_render": [{", ".join(plain)}]}}', encoding="utf-8"
     )

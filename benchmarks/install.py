@@ -14,14 +14,17 @@ CACHE = HERE / ".cache"
 
 SITE = ["gunicorn", "granian[uvloop]"]  # besides what a project asks for itself
 PEERS = [
-    "aiohttp",
-    "django",
-    "fastapi",
-    "httpx",
-    "httpx2",
-    "jinja2",
-    "starlette",
-    "uvicorn[standard]",
+    *(
+        "aiohttp",
+        "django",
+        "fastapi",
+        "httpx",
+        "httpx2",
+        "jinja2",
+        "starlette",
+        "uvicorn[standard]",
+    ),
+    "django-stubs",  # for the test that checks their types
 ]
 GENERATORS = ["copier", "cookiecutter", "django"]
 
@@ -73,7 +76,7 @@ def get_names(count: int) -> list[str]:
 
 
 def make_project(count: int) -> Path:
-    """A project as people get it, with so many services, and what is measured beside it."""
+    """A project as people get it, with so many services, and `measured/` beside it."""
     folder = CACHE / "projects" / str(count)
     shutil.rmtree(folder, ignore_errors=True)
     template = CACHE / "template"
@@ -84,9 +87,14 @@ def make_project(count: int) -> Path:
         service_count=count,
         service_names=",".join(get_names(count)),
     )
-    shutil.copytree(HERE / "measured", folder / "measured")
-    (folder / "measured/threads.py").write_text(_make_threads_view(folder), encoding="utf-8")
-    return folder
+    return add_measured(folder)
+
+
+def add_measured(project: Path) -> Path:
+    """Put `measured/` into a project, and the view with a thread per call."""
+    shutil.copytree(HERE / "measured", project / "measured")
+    (project / "measured/threads.py").write_text(_make_threads_view(project), encoding="utf-8")
+    return project
 
 
 def _make_threads_view(project: Path) -> str:
@@ -98,10 +106,12 @@ def _make_threads_view(project: Path) -> str:
         before, after = (line.replace("transport", "client") for line in (before, after))
     if before not in view:
         sys.exit(f"The sync view has no {before!r} any more: mend benchmarks/install.py.")
-    return view.replace(before, after).replace(
-        "\n\n\n@",
-        "\n\nfrom concurrent.futures import ThreadPoolExecutor\n\n"
-        "threads = ThreadPoolExecutor(256)  # 32 pages in flight, 8 calls each\n\n\n@",
+    _, _, rest = view.replace(before, after).partition('"""\n\n')
+    executor = "threads = ThreadPoolExecutor(256)  # 32 pages in flight, 8 calls each"
+    return (
+        '"""A plain view with a thread for every call."""\n\n'
+        "from concurrent.futures import ThreadPoolExecutor\n\n"
+        + rest.replace("\n\n\n@", f"\n\n{executor}\n\n\n@", 1)
     )
 
 

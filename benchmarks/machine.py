@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,9 +25,15 @@ def describe() -> dict[str, str | int | bool]:
         "cpu": _find_cpu(),
         "cores": psutil.cpu_count() or 0,
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {_shorten(platform.release())}",
         "site_on_a_core_of_its_own": PINNED,
     }
+
+
+def _shorten(release: str) -> str:
+    """The version of a kernel, without what somebody who builds one adds."""
+    found = re.match(r"[\d.]*\d", release)
+    return found[0] if found else release
 
 
 def _find_cpu() -> str:

@@ -113,6 +113,24 @@ def get_slopes(found: Mapping[str, list[float]]) -> tuple[list[float], list[floa
     return low, high
 
 
+def show_memory(found: Mapping[int, float]) -> str:
+    """Resident memory after so many pages."""
+    return show_table(
+        ("pages", "MiB"), ((f"{pages:,}", shorten(mib)) for pages, mib in found.items())
+    )
+
+
+def show_hops(found: Mapping[str, Any]) -> str:
+    """What one anonymous page hands to threads, and who hands it."""
+    return show_table(
+        ("", "hops", "threads started", "of Django's sync_to_async"),
+        (
+            (name, str(row["hops"]), str(row["threads"]), str(len(row["adapted"])))
+            for name, row in found.items()
+        ),
+    )
+
+
 def show_generation(found: Mapping[str, list[float]]) -> str:
     """Seconds of whole processes."""
     ours = found[generation.COPIER]
@@ -152,7 +170,8 @@ def find_targets(results: Mapping[str, Any]) -> Iterator[Target]:
             for key, what in (("failed", "failed pages"), ("pool_timeouts", "PoolTimeouts")):
                 name = f"256 in flight: {what} of {mine.name}"
                 yield at_most(name, 0, of(crowd[mine.name][key]))
-        if cpu := results.get("cpu"):
+        cpu = results.get("cpu", {})
+        if mine.name in cpu:
             low, high = get_slopes(cpu[mine.name])
             name = f"CPU of one more service, from 8 on / up to 8, {mine.name}"
             yield at_most(name, 1.15, ratio(high, low))

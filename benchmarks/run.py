@@ -26,9 +26,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="less of everything, for every day")
-    parser.add_argument(
-        "--smoke", action="store_true", help="only see that everybody serves the page"
-    )
+    parser.add_argument("--smoke", action="store_true", help="only see that all of this works")
     parser.add_argument("--services", type=int, default=8, help="how many of them; default: 8")
     parser.add_argument(
         "--parts",
@@ -52,6 +50,8 @@ def main() -> None:
         )
     if options.smoke:
         experiments.check_pages(options.services)
+        experiments.count_hops(options.services)
+        measure_generation(rounds=0)
         return
 
     scale = SHORT if options.short else FULL
@@ -69,9 +69,9 @@ def main() -> None:
         "latency": (lambda: experiments.measure_latency(scale), report.show_latency),
         "crowd": (lambda: experiments.measure_crowd(options.services, scale), report.show_crowd),
         "cpu": (lambda: experiments.measure_cpu(scale), report.show_cpu),
-        "memory": (lambda: experiments.measure_memory(options.services, scale), str),
-        "hops": (lambda: experiments.count_hops(options.services), str),
-        "generation": (lambda: measure_generation(scale.rounds), report.show_generation),
+        "memory": (lambda: experiments.measure_memory(options.services, scale), report.show_memory),
+        "hops": (lambda: experiments.count_hops(options.services), report.show_hops),
+        "generation": (lambda: measure_generation(scale.rounds + 1), report.show_generation),
     }
     results["fakes_per_second"] = experiments.measure_fakes(options.services, scale)
     tell(f"The fake services alone give {results['fakes_per_second']:,.0f} answers/s.")

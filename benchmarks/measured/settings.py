@@ -9,7 +9,7 @@ ROOT_URLCONF = "measured.urls"
 FANOUT_STYLE = os.environ.get("MEASURED_STYLE", FANOUT_STYLE)
 
 if os.environ.get("MEASURED_COALESCE") == "false":
-    FANOUT: dict[str, dict[str, object]] = {name: {"coalesce": False} for name in FANOUT_SERVICES}
+    FANOUT = {name: {"coalesce": False} for name in FANOUT_SERVICES}
 
 if os.environ.get("MEASURED_MIDDLEWARE") == "django":
     MIDDLEWARE = [

@@ -1,6 +1,7 @@
 """The project's URLs, and the page with a thread per call."""
 
 from django.urls import include, path
+
 from measured import threads
 
 urlpatterns = [
