@@ -79,7 +79,9 @@ DJANGO = Contestant(
     (*SITE, "measured.asgi:application"),
     measured(middleware="django"),
 )
-ARTICLE = Contestant("the article's way", (*PEER, "article:application"), ours=False, daily=True)
+ARTICLE = Contestant(
+    "Django, a client per page", (*PEER, "article:application"), ours=False, daily=True
+)
 FASTAPI = Contestant("FastAPI, httpx", (*PEER, "fastapi_httpx:app"), ours=False, daily=True)
 FASTAPI_DEFAULT = Contestant(
     "FastAPI, httpx, default limits",

@@ -30,21 +30,21 @@ GENERATORS = ["copier", "cookiecutter", "django"]
 
 
 def install() -> None:
-    """Make the environments, and build what is not Python. Exits with a sentence if it cannot."""
+    """Make the environments, with the newest Python here, and build what is not Python."""
     CACHE.mkdir(exist_ok=True)
     project = make_project(2)
-    make_environment("site", "--requirements", str(project / "pyproject.toml"), *SITE)
-    make_environment("peers", *PEERS)
-    make_environment("generators", *GENERATORS)
+    python = list(find_pythons().values())[-1]
+    make_environment("site", python, "--requirements", str(project / "pyproject.toml"), *SITE)
+    make_environment("peers", python, *PEERS)
+    make_environment("generators", python, *GENERATORS)
     if go := shutil.which("go"):
         command = [go, "build", "-o", str(CACHE / "aggregator"), "main.go"]
         run(command, HERE / "peers/aggregator", GO111MODULE="off")
 
 
-def make_environment(name: str, *requirements: str) -> None:
-    """A virtual environment with the newest Python here, unless it is there already."""
+def make_environment(name: str, python: str, *requirements: str) -> None:
+    """A virtual environment of that Python, unless it is there already."""
     folder = CACHE / name
-    python = list(find_pythons().values())[-1]
     stamp = folder / "made-from"
     made_from = "\n".join([python, *(_read(text) for text in requirements)])
     if stamp.exists() and stamp.read_text(encoding="utf-8") == made_from:

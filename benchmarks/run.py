@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def main() -> None:
 
     scale = SHORT if options.short else FULL
     results: dict[str, Any] = {
+        "date": date.today().isoformat(),
         "mode": "short" if options.short else "full",
         "services": options.services,
         "machine": describe(),

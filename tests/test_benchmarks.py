@@ -71,7 +71,7 @@ def test_a_target_is_reached_at_its_goal() -> None:
 def test_each_target_stands_beside_what_was_measured() -> None:
     targets = list(find_targets({"throughput": THROUGHPUT}))
     assert [(t.name, t.goal, t.figure, t.reached) for t in targets] == [
-        (f"pages/s of {mine} / the article's way", "at least 40", Figure(40, 25, 60), True)
+        (f"pages/s of {mine} / Django, a client per page", "at least 40", Figure(40, 25, 60), True)
         for mine in ("gather", "gather, no coalescing")
     ]
     assert "40.0 (25.0 to 60.0)" in show_targets(targets)
@@ -92,7 +92,7 @@ def test_memory_is_flat_or_not() -> None:
 def test_the_fastest_comes_first_and_errors_are_counted() -> None:
     *_, last = show_throughput(THROUGHPUT).splitlines()
     assert " ".join(last.split()) == (
-        "the article's way 10.0 40.0 (25.0 to 60.0) 2.00 100% 8.00 60.0 2"
+        "Django, a client per page 10.0 40.0 (25.0 to 60.0) 2.00 100% 8.00 60.0 2"
     )
 
 
@@ -109,7 +109,7 @@ def test_the_picture_is_read_aloud_adapts_to_the_dark_and_runs_nothing() -> None
     assert "script" not in names
     assert names.count("rect") == 1 + len(THROUGHPUT)
     assert "prefers-color-scheme: dark" in drawn
-    assert "the article's way 0.03" in str(root[1].text)
+    assert "Django, a client per page 0.03" in str(root[1].text)
 
 
 def make_page(title: str, items: int = ITEMS, status: int = 200) -> Response:
