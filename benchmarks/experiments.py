@@ -65,7 +65,7 @@ FULL = Scale(
     everybody=True,
 )
 SHORT = Scale(
-    rounds=1, seconds=2, pages=7, counts=(2, 8, 32), marks=(200, 500, 1_000), everybody=False
+    rounds=1, seconds=2, pages=5, counts=(2, 8, 32), marks=(200, 500, 1_000), everybody=False
 )
 
 

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections import defaultdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.install import CACHE, get_program, make_project, run
 from tests.conftest import copy_template
@@ -18,9 +19,11 @@ STARTPROJECT = "django-admin startproject"
 
 def measure_generation(rounds: int) -> dict[str, list[float]]:
     """Seconds of each, round by round; the first round, which fills caches, is not counted."""
-    folder = CACHE / "generation"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    with TemporaryDirectory() as folder:  # in no repository: generators look for one
+        return _measure(Path(folder), rounds)
+
+
+def _measure(folder: Path, rounds: int) -> dict[str, list[float]]:
     variables = _configure(folder)
     ours, trivial, cookie = _make_templates(folder, variables)
     copier = get_program("generators", "copier")

@@ -46,7 +46,7 @@ def make_environment(name: str, python: str, *requirements: str) -> None:
     """A virtual environment of that Python, unless it is there already."""
     folder = CACHE / name
     stamp = folder / "made-from"
-    made_from = "\n".join([python, *(_read(text) for text in requirements)])
+    made_from = "\n".join([python, str(folder), *(_read(text) for text in requirements)])
     if stamp.exists() and stamp.read_text(encoding="utf-8") == made_from:
         return
     shutil.rmtree(folder, ignore_errors=True)
