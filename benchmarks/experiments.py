@@ -123,7 +123,8 @@ def measure_throughput(services: int, scale: Scale) -> Rounds:
 
 def _press(server: Server, fakes: Fakes, seconds: int) -> dict[str, float]:
     """Warm up, then measure; the slow ones longer, for the pages in flight at the end are lost."""
-    speed = press(server.port, server.path, IN_FLIGHT, 1).pages or 1
+    warm = press(server.port, server.path, IN_FLIGHT, seconds - 1)
+    speed = max(1, int(warm.pages / warm.seconds))
     seconds = min(max(seconds, 3 * IN_FLIGHT // speed), max(seconds, MOST_SECONDS))
     calls, cpu = fakes.count_calls(), server.cpu_seconds()
     load = press(server.port, server.path, IN_FLIGHT, seconds)
