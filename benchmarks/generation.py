@@ -1,0 +1,125 @@
+"""How long it takes to make a project, beside other generators: whole processes, A B A B."""
+
+import os
+import shutil
+import time
+from collections import defaultdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.install import CACHE, get_program, make_project, run
+from tests.conftest import copy_template
+
+COPIER = "copier copy"
+TRIVIAL = "copier copy, a template of one file"
+UPDATE = "copier update"
+COOKIECUTTER = "cookiecutter, the same files"
+STARTPROJECT = "django-admin startproject"
+
+
+def measure_generation(rounds: int) -> dict[str, list[float]]:
+    """Seconds of each, round by round; the first round, which fills caches, is not counted."""
+    with TemporaryDirectory() as folder:  # in no repository: generators look for one
+        return _measure(Path(folder), rounds)
+
+
+def _measure(folder: Path, rounds: int) -> dict[str, list[float]]:
+    variables = _configure(folder)
+    ours, trivial, cookie = _make_templates(folder, variables)
+    copier = get_program("generators", "copier")
+    answers = ["--defaults", "--quiet", "--data", "service_count=8"]
+    project = folder / "project"
+    run([copier, "copy", *answers, "--vcs-ref", "v1", str(ours), str(project)], folder, **variables)
+    _commit(project, variables)
+
+    found: dict[str, list[float]] = defaultdict(list)
+    for number in range(rounds + 1):
+        out = folder / str(number)
+        out.mkdir()
+        shutil.copytree(project, out / "updated")
+        cookiecutter = get_program("generators", "cookiecutter")
+        startproject = get_program("generators", "django-admin")
+        for name, command, place in (
+            (COPIER, [copier, "copy", *answers, str(ours), "ours"], out),
+            (TRIVIAL, [copier, "copy", "--defaults", "--quiet", str(trivial), "trivial"], out),
+            (COOKIECUTTER, [cookiecutter, "--no-input", str(cookie)], out),
+            (STARTPROJECT, [startproject, "startproject", "bookshop"], out),
+            (UPDATE, [copier, "update", "--defaults", "--quiet"], out / "updated"),
+        ):
+            start = time.perf_counter()
+            run(command, place, **variables)
+            if number:
+                found[name].append(time.perf_counter() - start)
+        _expect_the_same(out)
+        shutil.rmtree(out)
+    return found
+
+
+def _expect_the_same(out: Path) -> None:
+    """Copier and cookiecutter have made as many files, and the update has brought something."""
+    made, cooked = (
+        {path.relative_to(out / name) for path in (out / name).rglob("*") if path.is_file()}
+        for name in ("ours", "cooked")
+    )
+    if made != cooked:
+        raise SystemExit(f"Not the same files: {sorted(map(str, made ^ cooked))}")
+    if "newer" not in (out / "updated/fanout/static/fanout/site.css").read_text("utf-8"):
+        raise SystemExit("copier update has brought nothing.")
+
+
+def _configure(folder: Path) -> dict[str, str]:
+    """Settings of Git and cookiecutter that do not depend on who runs this."""
+    git, cookiecutter = folder / "gitconfig", folder / "cookiecutter.yml"
+    git.write_text("[user]\nname = Benchmark\nemail = benchmark@example.invalid\n", "utf-8")
+    cookiecutter.write_text(f"replay_dir: {folder / 'replay'}\n", "utf-8")
+    return {
+        "GIT_CONFIG_GLOBAL": str(git),
+        "GIT_CONFIG_SYSTEM": os.devnull,
+        "COOKIECUTTER_CONFIG": str(cookiecutter),
+    }
+
+
+def _make_templates(folder: Path, variables: dict[str, str]) -> tuple[Path, Path, Path]:
+    """This template with two versions, one with a single file, and this one for cookiecutter."""
+    ours = copy_template(folder / "copier-django-fanout")
+    _commit(ours, variables, "v1")
+    with (ours / "template/fanout/static/fanout/site.css").open("a", encoding="utf-8") as css:
+        css.write("/* newer */\n")
+    _commit(ours, variables, "v2")
+
+    trivial = folder / "trivial"
+    trivial.mkdir()
+    (trivial / "copier.yml").write_text("name: { type: str, default: World }\n", "utf-8")
+    (trivial / "hello.txt.jinja").write_text("Hello, {{ name }}!\n", "utf-8")
+    _commit(trivial, variables, "v1")
+    return ours, trivial, _make_cookiecutter(folder / "cookiecutter")
+
+
+def _make_cookiecutter(folder: Path) -> Path:
+    """What this template gives, as a template for cookiecutter: as many files, as many rendered."""
+    inside = folder / "{{ cookiecutter.name }}"
+    shutil.copytree(make_project(8), inside, ignore=shutil.ignore_patterns("measured"))
+    template = CACHE / "template/template"
+    plain = []
+    for path in (path for path in inside.rglob("*") if path.is_file()):
+        name = path.relative_to(inside).as_posix()
+        if (template / f"{name}.jinja").exists() or name == ".copier-answers.yml":
+            text = path.read_text(encoding="utf-8")
+            path.write_text(f"{{% raw %}}{text}{{% endraw %}}", encoding="utf-8")
+        else:
+            plain.append(f'"{name}"')
+    (folder / "cookiecutter.json").write_text(
+        f'{{"name": "cooked", "_copy_without_render": [{", ".join(plain)}]}}', encoding="utf-8"
+    )
+    return folder
+
+
+def _commit(folder: Path, variables: dict[str, str], tag: str = "") -> None:
+    git = shutil.which("git") or "git"
+    for command in (
+        ("init", "--quiet"),
+        ("add", "--all"),
+        ("commit", "--quiet", "--message", "Everything"),
+        *([("tag", tag)] if tag else []),
+    ):
+        run([git, *command], folder, **variables)

@@ -1,0 +1,23 @@
+"""The project's own settings, with what the environment asks to change."""
+
+import os
+
+from config.settings import *  # noqa: F403
+from config.settings import FANOUT_SERVICES, FANOUT_STYLE, MIDDLEWARE
+
+ROOT_URLCONF = "measured.urls"
+FANOUT_STYLE = os.environ.get("MEASURED_STYLE", FANOUT_STYLE)
+
+if os.environ.get("MEASURED_COALESCE") == "false":
+    FANOUT = {name: {"coalesce": False} for name in FANOUT_SERVICES}
+
+if os.environ.get("MEASURED_MIDDLEWARE") == "django":
+    MIDDLEWARE = [
+        "django.middleware.security.SecurityMiddleware",
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        "django.contrib.messages.middleware.MessageMiddleware",
+        "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    ]
