@@ -1,5 +1,8 @@
 #!/usr/bin/env python
-"""Django's command line, in development mode unless DJANGO_DEBUG says otherwise."""
+"""Django's command line: `serve` in production mode, all else in development mode.
+
+DJANGO_DEBUG wins over that.
+"""
 
 import os
 import sys
@@ -14,7 +17,8 @@ from config.update import check_update
 def main() -> None:
     """Run the command; a bad environment variable ends in one sentence."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    os.environ.setdefault("DJANGO_DEVELOPMENT", "true")
+    if sys.argv[1:2] != ["serve"]:
+        os.environ.setdefault("DJANGO_DEVELOPMENT", "true")
     checks.register(check_update)
     try:
         execute_from_command_line(sys.argv)

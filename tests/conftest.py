@@ -21,7 +21,7 @@ def copy_template(path: Path) -> Path:
     """The template at `path`, as a plain folder: faster to copy from than a repository."""
     shutil.copytree(ROOT / "hooks", path / "hooks")
     shutil.copy(ROOT / "copier.yml", path)
-    ignored = shutil.ignore_patterns(".venv", "__pycache__", ".*_cache", "uv.lock")
+    ignored = shutil.ignore_patterns(".venv", "__pycache__", ".*_cache", "uv.lock", "staticfiles")
     shutil.copytree(ROOT / "template", path / "template", ignore=ignored)
     return path
 

@@ -11,7 +11,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 env.read_env(BASE_DIR / ".env", recurse=False)
 
-# manage.py and the tests set DJANGO_DEVELOPMENT; asgi.py and wsgi.py do not, so a server is in
+# manage.py sets DJANGO_DEVELOPMENT, but for `serve`; asgi.py and wsgi.py do not, so a server is in
 # production mode unless somebody decides otherwise.
 DEBUG = env.bool("DJANGO_DEBUG", default=env.bool("DJANGO_DEVELOPMENT", default=False))
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="") or ("only-for-development" if DEBUG else "")
@@ -128,6 +128,10 @@ LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"
 
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"},
+}
 
 # The homepage. FANOUT in settings.py sets options per service: {"promo": {"timeout": 0.5}}.
 FANOUT_TITLE = generated.TITLE

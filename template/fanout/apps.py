@@ -3,7 +3,13 @@
 from django.apps import AppConfig
 from django.core import checks
 
-from fanout.checks import check_deployment, check_options, check_production, check_urls
+from fanout.checks import (
+    check_deployment,
+    check_options,
+    check_production,
+    check_static_files,
+    check_urls,
+)
 
 
 class FanoutConfig(AppConfig):
@@ -13,6 +19,6 @@ class FanoutConfig(AppConfig):
 
     def ready(self) -> None:
         """Register them."""
-        for check in (check_production, check_urls, check_options):
+        for check in (check_production, check_urls, check_options, check_static_files):
             checks.register(check)
         checks.register(check_deployment, deploy=True)

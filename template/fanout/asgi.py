@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from fanout.checks import refuse_unready
 from fanout.handler import Handler
+from fanout.static_files import with_static_files
 from fanout.transport import pool
 
 Message = MutableMapping[str, Any]
@@ -19,11 +20,10 @@ Application = Callable[[Message, Receive, Send], Coroutine[Any, Any, None]]
 
 
 def get_asgi_application() -> Application:
-    """The site for ASGI servers; in development it serves the static files too."""
+    """The site for ASGI servers, with its static files."""
     django.setup(set_prefix=False)
     handler: Any = Handler()
-    if settings.DEBUG:
-        handler = ASGIStaticFilesHandler(handler)
+    handler = ASGIStaticFilesHandler(handler) if settings.DEBUG else with_static_files(handler)
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

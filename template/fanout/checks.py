@@ -7,6 +7,7 @@ import httpx
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, run_checks
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import storages
 from django.test.utils import override_settings
 from django.utils.module_loading import import_string
 
@@ -74,6 +75,18 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
     return [message for message in messages if message not in said]
 
 
+def check_static_files(**_: Any) -> list[CheckMessage]:
+    """fanout.E005: in production, there are the files that pages name by their hashes."""
+    try:
+        collected = settings.DEBUG or getattr(storages["staticfiles"], "hashed_files", True)
+    except ValueError:  # half a manifest
+        collected = False
+    hint = "Run manage.py collectstatic."
+    return (
+        [] if collected else [Error("No static files are collected.", hint=hint, id="fanout.E005")]
+    )
+
+
 def refuse_unready() -> None:
     """Raise ImproperlyConfigured, naming everything at once, unless this site may be served."""
     if problems := [p for check in REFUSALS for p in check() if p.is_serious()]:
@@ -82,7 +95,7 @@ def refuse_unready() -> None:
         )
 
 
-REFUSALS = (check_production, check_options, check_urls)
+REFUSALS = (check_production, check_options, check_urls, check_static_files)
 
 
 def _find_missing() -> list[str]:

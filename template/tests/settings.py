@@ -8,4 +8,8 @@ from config.settings import *  # noqa: F403
 
 ALLOWED_HOSTS = ["127.0.0.1"]
 FANOUT_COMPARE = True
+STORAGES = {
+    **STORAGES,  # noqa: F405
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, for tests only

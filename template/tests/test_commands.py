@@ -4,11 +4,8 @@ import os
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
-from threading import Timer
 
 import httpx
 import pytest
@@ -17,74 +14,22 @@ from pytest_django import Settings
 
 from config.generated import SERVICES
 from fanout.views import VIEWS
+from tests.commands import Manage, find_free_ports, read_until, run_commands
 
-PROJECT = Path(__file__).parent.parent
 SETTINGS = """
 from tests.settings import *
 
 DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": {database!r}}}}}
 """
-Manage = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
 def manage(tmp_path: Path) -> Iterator[Manage]:
-    """Start `manage.py` with a database of its own and all services faked; killed after the test."""
-    if sys.platform == "win32":
-        pytest.skip("A test cannot press Ctrl-C on Windows.")
-    (tmp_path / "own_settings.py").write_text(
-        SETTINGS.format(database=str(tmp_path / "db.sqlite3")), encoding="utf-8"
-    )
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(tmp_path),
-        "DJANGO_SETTINGS_MODULE": "own_settings",
-        **{f"{name.upper()}_URL": "" for name in SERVICES},
-    }
-    with ExitStack() as stack:
-
-        def start(*command: str, **variables: str) -> subprocess.Popen[str]:
-            process = stack.enter_context(
-                subprocess.Popen(  # noqa: S603 - the project's own command
-                    [sys.executable, "manage.py", *command],
-                    cwd=PROJECT,
-                    env={**environment, **variables},
-                    start_new_session=True,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                )
-            )
-            stack.callback(process.kill)
-            timer = Timer(60, process.kill)  # else a command that prints nothing hangs the tests
-            timer.start()
-            stack.callback(timer.cancel)
-            return process
-
-        yield start
-
-
-def find_free_ports() -> int:
-    """The first of two neighbouring ports that nobody uses."""
-    while True:
-        with socket.create_server(("127.0.0.1", 0)) as sock:
-            port: int = sock.getsockname()[1]
-            try:
-                socket.create_server(("127.0.0.1", port + 1)).close()
-            except (OSError, OverflowError):
-                continue
-            return port
-
-
-def read_until(process: "subprocess.Popen[str]", word: str) -> list[str]:
-    """The lines that a process prints, up to one with `word` in it."""
-    assert process.stdout
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if word in line:
-            return lines
-    raise AssertionError(f"{word!r} was not printed in {lines}")
+    """Start `manage.py` with a database of its own and all services faked."""
+    unset = {f"{name.upper()}_URL": "" for name in SERVICES}
+    text = SETTINGS.format(database=str(tmp_path / "db.sqlite3"))
+    with run_commands(tmp_path, text, unset) as manage:
+        yield manage
 
 
 def press_ctrl_c(process: "subprocess.Popen[str]") -> None:
@@ -126,7 +71,7 @@ def test_fakes_runs_the_fakes_until_ctrl_c(manage: Manage) -> None:
     press_ctrl_c(process)
 
 
-@pytest.mark.parametrize("command", ["dev", "fakes"])
+@pytest.mark.parametrize("command", ["dev", "fakes", "serve"])
 @pytest.mark.parametrize("port", [None, 70000])
 def test_a_port_that_cannot_be_used_is_one_clear_line(
     command: str, port: int | None, settings: Settings

@@ -19,7 +19,7 @@ from django.core.management.base import BaseCommand, CommandError
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.supervisors import ChangeReload
 
-from fakes.management.commands.fakes import listen
+from fanout.management.commands.serve import listen
 from fanout.service import services
 from fanout.views import VIEWS
 
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         if not settings.DEBUG:
             raise CommandError("dev is for development, and DJANGO_DEBUG is off.")
         faked = [s.name for s in services() if s.url.startswith(f"{settings.FAKES_URL}/")]
-        with listen(port, "dev --port") as sock:
+        with listen("127.0.0.1", port, "dev --port") as sock:
             call_command("migrate", verbosity=0)
             _make_demo_user()
             os.environ["FAKES_URL"] = f"http://127.0.0.1:{port + 1}"
@@ -71,7 +71,7 @@ def _make_demo_user() -> None:
 @contextmanager
 def _run_fakes(port: int) -> Iterator[None]:
     """Run `manage.py fakes` beside the block, which begins when they listen."""
-    listen(port, "dev --port").close()
+    listen("127.0.0.1", port, "dev --port").close()
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "fakes", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own
         try:

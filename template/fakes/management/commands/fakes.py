@@ -1,6 +1,5 @@
 """`manage.py fakes`: the fake services alone."""
 
-import socket
 from argparse import ArgumentParser
 from contextlib import suppress
 from typing import Any
@@ -12,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from fakes.app import create_app
 from fakes.latency import get_latencies_ms
+from fanout.management.commands.serve import listen
 
 
 class Command(BaseCommand):
@@ -29,25 +29,10 @@ class Command(BaseCommand):
             app = create_app(get_latencies_ms(settings.FANOUT_SERVICES, settings.FAKES_LATENCY_MS))
         except ValueError as error:
             raise CommandError(f"FAKES_LATENCY_MS: {error}") from None
-        with listen(port, "fakes --port") as sock, suppress(KeyboardInterrupt):
+        with listen("127.0.0.1", port, "fakes --port") as sock, suppress(KeyboardInterrupt):
             self.stdout.write(f"Fake services at http://127.0.0.1:{port}/ until Ctrl-C.")
             self.stdout.flush()
             config = uvicorn.Config(
                 app, log_level="warning", access_log=False, timeout_keep_alive=75
             )
             uvicorn.Server(config).run(sockets=[sock])
-
-
-def listen(port: int, way_out: str) -> socket.socket:
-    """A socket on `port` of this machine. Raises CommandError, which shows the `way_out`."""
-    try:
-        if not 0 < port < 65536:
-            raise OSError("ports are numbers from 1 to 65535")
-        sock = socket.create_server(("127.0.0.1", port))
-    except OSError as error:
-        raise CommandError(
-            f"Port {port} cannot be used: {error.strerror or error}. "
-            f"Choose another: manage.py {way_out} PORT"
-        ) from None
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else an answer waits for an ACK
-    return sock

@@ -1,0 +1,92 @@
+"""`manage.py serve`: the site in production, from one process or several."""
+
+import math
+import os
+import socket
+from argparse import ArgumentParser
+from importlib import import_module
+from typing import Any
+
+import uvicorn
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from fanout.checks import refuse_unready
+
+
+class Command(BaseCommand):
+    """Runs until SIGTERM or Ctrl-C, which lets pages in flight finish."""
+
+    help = "Serves the site in production."
+    requires_system_checks = ()  # they come after those that refuse in one sentence
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Where to listen, and from how many processes."""
+        parser.add_argument("--host", default="127.0.0.1", help="in a container 0.0.0.0 or ::")
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument(
+            "--processes",
+            default=os.environ.get("WEB_CONCURRENCY") or 1,
+            help="at most one per core; the default is WEB_CONCURRENCY, or else 1",
+        )
+
+    def handle(self, *, host: str, port: int, processes: str | int, **options: Any) -> None:
+        """Check once, for all processes, what would stop them; then listen and serve."""
+        if not str(processes).isdecimal() or int(processes) < 1:
+            raise CommandError(
+                f"--processes, or WEB_CONCURRENCY, is a whole number above 0, not {processes}."
+            )
+        try:
+            refuse_unready()
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from None
+        self.check()
+        import_module("config.asgi")
+        with listen(host, port, "serve --port") as sock:
+            site = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+            mode = ", in development mode" if settings.DEBUG else ""
+            self.stdout.write(f"Homepage at {site}, processes: {processes}{mode}, until Ctrl-C.")
+            self.stdout.flush()
+            _serve(sock, int(processes))
+
+
+def listen(host: str, port: int, way_out: str) -> socket.socket:
+    """A socket on `port` of `host`. Raises CommandError, which shows the `way_out`."""
+    try:
+        if not 0 < port < 65536:
+            raise OSError("ports are numbers from 1 to 65535")
+        if ":" in host:
+            both = socket.has_dualstack_ipv6()  # :: is every address then, those of IPv4 too
+            sock = socket.create_server((host, port), family=socket.AF_INET6, dualstack_ipv6=both)
+        else:
+            sock = socket.create_server((host, port))
+    except OSError as error:
+        raise CommandError(
+            f"Port {port} cannot be used: {error.strerror or error}. "
+            f"Choose another: manage.py {way_out} PORT"
+        ) from None
+    # Else an answer waits for an ACK. What it accepts inherits this, on any event loop.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def _serve(sock: socket.socket, processes: int) -> None:
+    """Serve from so many processes, replacing those that die. Raises CommandError if one cannot start."""
+    config = uvicorn.Config(
+        "config.asgi:application",
+        workers=processes,
+        lifespan="on",
+        ws="none",  # Django has no websockets
+        access_log=False,  # proxies have one
+        server_header=False,
+        timeout_keep_alive=75,  # seconds: proxies keep connections for 60, and have to close them first
+        timeout_graceful_shutdown=math.ceil(settings.FANOUT_DEADLINE) + 1,
+        timeout_worker_healthcheck=30,  # seconds: on a busy machine a process starts slowly
+    )
+    supervisor = Multiprocess(config, sockets=[sock])
+    supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        raise CommandError("A process did not start, see above.")
