@@ -65,7 +65,7 @@ def listen(host: str, port: int, way_out: str) -> socket.socket:
             sock = socket.create_server((host, port))
     except OSError as error:
         raise CommandError(
-            f"Port {port} cannot be used: {error.strerror or error}. "
+            f"Port {port} of {host} cannot be used: {error.strerror or error}. "
             f"Choose another: manage.py {way_out} PORT"
         ) from None
     # Else an answer waits for an ACK. What it accepts inherits this, on any event loop.
