@@ -197,9 +197,11 @@ def test_a_page_waits_only_as_long_as_it_may_and_as_the_call() -> None:
         [page] = await shared.ask(1)
         with pytest.raises(TimeoutError):
             await ashare("key", 0.0, shared.call)
+        hasty = asyncio.create_task(ashare("key", 19.0, shared.call))
+        await asyncio.sleep(0)
         assert (shared.begun, shared.cancelled) == (1, 0)
         shared.end.set()
-        assert await page == "answer"
+        assert [await page, await hasty] == ["answer"] * 2
         shared.end.clear()
         with pytest.raises(TimeoutError):
             await ashare("key", 0.0, shared.call)

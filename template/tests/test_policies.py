@@ -12,6 +12,7 @@ import pytest
 from django.core.cache import cache
 from pytest_django import Settings
 
+from fanout.answer import BadAnswer
 from fanout.breaker import FAILURES
 from fanout.call import Call
 from fanout.deadline import Deadline
@@ -183,3 +184,23 @@ def test_equal_calls_may_be_one(settings: Settings) -> None:
     assert make_call(user="1", personal=True).flight != make_call(personal=True).flight
     assert make_call(coalesce=False).flight != make_call(coalesce=False).flight
     assert make_call(seconds=1.0).flight != make_call(seconds=1.0).flight
+
+
+@pytest.mark.parametrize(
+    ("response", "error"),
+    [
+        (httpx.Response(200, headers=[("X", "1")] * 101), "answered with more than 100 headers"),
+        (
+            httpx.Response(200, extensions={"http_version": b"HTTP/3.0"}),
+            "answered with HTTP/3.0",
+        ),
+    ],
+)
+def test_what_no_service_sends_is_refused(response: httpx.Response, error: str) -> None:
+    with pytest.raises(BadAnswer, match=error):
+        make_call().receive(response)
+
+
+def test_a_call_without_time_is_not_made() -> None:
+    with pytest.raises(TimeoutError):
+        make_call(seconds=0.0).make_request()

@@ -56,15 +56,17 @@ def test_a_server_shares_one_transport_and_closes_it(monkeypatch: pytest.MonkeyP
     asyncio.run(live())
 
 
-def test_without_a_pool_a_page_has_a_transport_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    closed = count_closed(monkeypatch)
-
-    async def live() -> None:
+def test_without_a_pool_pages_share_pyreqwests_connections_but_not_httpxs(
+    settings: Settings,
+) -> None:
+    async def are_shared() -> bool:
         async with get_async_transport() as first, get_async_transport() as second:
-            assert first is not second
-        assert closed == [second, first]
+            return first is second
 
-    asyncio.run(live())
+    settings.FANOUT_TRANSPORT = "pyreqwest"
+    assert asyncio.run(are_shared())
+    settings.FANOUT_TRANSPORT = "httpx"
+    assert not asyncio.run(are_shared())
 
 
 def count_closed(monkeypatch: pytest.MonkeyPatch) -> list[httpx.AsyncBaseTransport]:

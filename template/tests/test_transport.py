@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Thread
 
 import httpx
@@ -10,7 +11,7 @@ import pytest
 from pytest_django import Settings
 
 from fanout.time_limit import time_limit
-from fanout.transport import get_async_transport, get_transport, pool
+from fanout.transport import ENGINES, get_async_transport, get_transport, pool
 from tests.conftest import Get, Script
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -75,13 +76,34 @@ def test_nobody_listening_is_a_connect_error(send: Callable[[str], httpx.Respons
         send(f"http://127.0.0.1:{port}/")
 
 
-@pytest.mark.parametrize(
-    "said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", b"nonsense"]
-)
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n" + b"x" * 300_000
+
+
+@pytest.mark.parametrize("said", [b"", HALF, b"nonsense"], ids=["nothing", "half", "nonsense"])
 def test_an_answer_that_breaks_off_is_the_protocols(
     send: Callable[[str], httpx.Response], said: bytes
 ) -> None:
-    def talk(server: socket.socket) -> None:
+    with pytest.raises(httpx.RemoteProtocolError), talk(said) as address:
+        send(address)
+
+
+def test_headers_may_be_beyond_ascii(send: Callable[[str], httpx.Response]) -> None:
+    headers = b"X-Name: \xe9\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n"
+    with talk(b"HTTP/1.1 200 OK\r\n" + headers + b"\r\n") as address:
+        response = send(address)
+    assert response.headers["content-encoding"] == "gzip"
+
+
+def test_only_http_is_spoken(send: Callable[[str], httpx.Response]) -> None:
+    with pytest.raises(httpx.UnsupportedProtocol):
+        send("ftp://127.0.0.1/")
+
+
+@contextmanager
+def talk(said: bytes) -> Iterator[str]:
+    """The address of a server that says this to one caller, whatever was asked."""
+
+    def answer(server: socket.socket) -> None:
         connection, _ = server.accept()
         with connection:
             connection.recv(65536)
@@ -89,9 +111,29 @@ def test_an_answer_that_breaks_off_is_the_protocols(
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(20)
-        Thread(target=talk, args=(server,)).start()
-        with pytest.raises(httpx.RemoteProtocolError):
-            send(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        thread = Thread(target=answer, args=(server,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        finally:
+            thread.join()
+
+
+def test_no_time_left_is_a_timeout(script: Script) -> None:
+    request = make_request(script.address)
+    request.extensions["timeout"] = dict.fromkeys(request.extensions["timeout"], 0.0)
+    with time_limit(0.0), pytest.raises(httpx.TimeoutException):
+        get_transport().handle_request(request)
+
+
+def test_a_transport_can_be_closed(engine: str, script: Script) -> None:
+    transport = ENGINES[engine][0]()
+    with time_limit(20.0):
+        assert transport.handle_request(make_request(script.address)).status_code == 200
+        transport.close()
+        if engine == "pyreqwest":  # httpx's opens again
+            with pytest.raises(httpx.TransportError):
+                transport.handle_request(make_request(script.address))
 
 
 def test_services_get_the_same_request(
