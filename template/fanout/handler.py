@@ -91,7 +91,7 @@ class Handler(ASGIHandler):
 def _must_tell(signal: Signal, sender: type) -> bool:
     """Whether there is somebody who has to be told as Django does it."""
     used = SyncToAsync.thread_sensitive_context.get() in SyncToAsync.context_to_thread_executor
-    if used or any(connections.all(initialized_only=True)):
+    if used or any(c.connection for c in connections.all(initialized_only=True)):
         return True
     sync, others = signal._live_receivers(sender)
     return bool(others) or not IDLE.issuperset(sync)

@@ -12,6 +12,7 @@ import pytest
 from asgiref.sync import SyncToAsync
 from django.core import signals
 from django.core.handlers.asgi import ASGIHandler
+from django.db import connections
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -163,6 +164,7 @@ def test_an_anonymous_page_takes_no_thread(
     handler = Handler()
 
     async def live() -> None:
+        connections["default"]  # ready, but not connected
         await ask(handler, f"/compare/{style}/")
         hops.clear()
         assert (await ask(handler, f"/compare/{style}/"))[0] == 200
@@ -204,10 +206,14 @@ def test_the_thread_of_a_view_is_told_of_the_end(
     assert told == [(signals.request_finished, int(content.split()[1]))]
 
 
-def test_so_is_whoever_has_a_connection(
+def test_nothing_is_closed_on_the_loop_while_a_connection_is_open_there(
     handler: Handler, told: list[tuple[Signal, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "connections", SimpleNamespace(all=lambda **_: [object()]))
+    monkeypatch.setattr(
+        module,
+        "connections",
+        SimpleNamespace(all=lambda **_: [SimpleNamespace(connection=object())]),
+    )
     asyncio.run(ask(handler, "/stream/"))
     assert [signal for signal, _ in told] == [signals.request_started, signals.request_finished]
     assert threading.get_ident() not in [thread for _, thread in told]
