@@ -46,3 +46,27 @@ def test_a_project_passes_its_own_tests(
     assert not re.search(r"\d skipped", printed), printed
     environment.run(project, "python", "manage.py", "makemigrations", "--check")
     environment.run(project, "mypy", "--cache-dir", str(environment.path / ".mypy_cache"))
+
+
+def test_a_project_can_go_back_to_djangos_own_middleware_and_entry(
+    copy: Copy, environment: Environment
+) -> None:
+    project = copy()
+    with (project / "config/settings.py").open("a", encoding="utf-8") as settings:
+        settings.write(
+            "\nMIDDLEWARE = [\n"
+            '    "django.middleware.security.SecurityMiddleware",\n'
+            '    "django.contrib.sessions.middleware.SessionMiddleware",\n'
+            '    "django.middleware.common.CommonMiddleware",\n'
+            '    "django.middleware.csrf.CsrfViewMiddleware",\n'
+            '    "django.contrib.auth.middleware.AuthenticationMiddleware",\n'
+            '    "django.contrib.messages.middleware.MessageMiddleware",\n'
+            '    "django.middleware.clickjacking.XFrameOptionsMiddleware",\n'
+            "]\n"
+        )
+    entry = project / "config/asgi.py"
+    ours = entry.read_text(encoding="utf-8")
+    assert ours.count("from fanout.asgi import get_asgi_application") == 1
+    entry.write_text(ours.replace("from fanout.asgi", "from django.core.asgi"), encoding="utf-8")
+    printed = environment.run(project, "pytest", "-p", "no:cacheprovider")
+    assert re.search(r" passed, 1 skipped in", printed), printed

@@ -1,6 +1,7 @@
 """manage.py serve: the site in production, from several processes, stopped and killed."""
 
 import asyncio
+import inspect
 import os
 import re
 import signal
@@ -18,6 +19,7 @@ from django.core.management import CommandError, call_command
 from starlette.responses import JSONResponse
 
 import manage as command_line
+from config.asgi import application
 from fanout.management.commands.serve import listen
 from tests.commands import Manage, Process, find_free_ports, read_until, run_commands
 from tests.conftest import serve
@@ -129,6 +131,8 @@ def test_pages_in_flight_are_finished_before_it_ends(manage: Manage, gate: Gate,
 
 
 def test_what_stops_every_process_ends_the_command(manage: Manage) -> None:
+    if not inspect.isfunction(application):
+        pytest.skip("config/asgi.py has Django's own entry, which has no lifespan to refuse in.")
     more = "if multiprocessing.parent_process(): FANOUT_DEADLINE = 0"
     process = manage("serve", "--port", str(find_free_ports()), MORE_SETTINGS=more)
     printed, _ = process.communicate(timeout=50)

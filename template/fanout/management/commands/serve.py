@@ -78,13 +78,13 @@ def _serve(sock: socket.socket, processes: int) -> None:
     config = uvicorn.Config(
         "config.asgi:application",
         workers=processes,
-        lifespan="on",
+        lifespan="auto",  # Django's own entry has none
         ws="none",  # Django has no websockets
         access_log=False,  # proxies have one
         server_header=False,
         timeout_keep_alive=75,  # seconds: proxies keep connections for 60, and have to close them first
         timeout_graceful_shutdown=math.ceil(settings.FANOUT_DEADLINE) + 1,
-        timeout_worker_healthcheck=30,  # seconds: on a busy machine a process starts slowly
+        timeout_worker_healthcheck=10,  # seconds: on a busy machine a process starts slowly
     )
     supervisor = Multiprocess(config, sockets=[sock])
     supervisor.run()
