@@ -57,9 +57,9 @@ class Scale:
 
 
 FULL = Scale(
-    rounds=5,
-    seconds=4,
-    pages=21,
+    rounds=3,
+    seconds=3,
+    pages=15,
     counts=(2, 4, 8, 16, 32),
     marks=(10_000, 50_000, 100_000),
     everybody=True,

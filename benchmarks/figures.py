@@ -26,7 +26,12 @@ class Target:
     name: str
     goal: str
     figure: Figure
-    reached: bool
+    reached: bool | None  # nothing where there is no goal
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        return {True: "reached", False: "NOT REACHED", None: ""}[self.reached]
 
 
 def of(values: Iterable[float]) -> Figure:
@@ -48,6 +53,11 @@ def at_least(name: str, goal: float, figure: Figure) -> Target:
 def at_most(name: str, goal: float, figure: Figure) -> Target:
     """A target that is reached up to `goal`."""
     return Target(name, f"at most {goal:g}", figure, figure.median <= goal)
+
+
+def without_goal(name: str, figure: Figure) -> Target:
+    """What stands beside a target, to judge it by."""
+    return Target(name, "", figure, None)
 
 
 def shorten(value: float) -> str:

@@ -12,6 +12,7 @@ from tests.conftest import copy_template
 
 COPIER = "copier copy"
 TRIVIAL = "copier copy, a template of one file"
+EMPTY = "copier copy, as many empty files"
 UPDATE = "copier update"
 COOKIECUTTER = "cookiecutter, the same files"
 STARTPROJECT = "django-admin startproject"
@@ -25,7 +26,7 @@ def measure_generation(rounds: int) -> dict[str, list[float]]:
 
 def _measure(folder: Path, rounds: int) -> dict[str, list[float]]:
     variables = _configure(folder)
-    ours, trivial, cookie = _make_templates(folder, variables)
+    ours, trivial, empty, cookie = _make_templates(folder, variables)
     copier = get_program("generators", "copier")
     answers = ["--defaults", "--quiet", "--data", "service_count=8"]
     project = folder / "project"
@@ -42,6 +43,7 @@ def _measure(folder: Path, rounds: int) -> dict[str, list[float]]:
         for name, command, place in (
             (COPIER, [copier, "copy", *answers, str(ours), "ours"], out),
             (TRIVIAL, [copier, "copy", "--defaults", "--quiet", str(trivial), "trivial"], out),
+            (EMPTY, [copier, "copy", "--defaults", "--quiet", str(empty), "empty"], out),
             (COOKIECUTTER, [cookiecutter, "--no-input", str(cookie)], out),
             (STARTPROJECT, [startproject, "startproject", "bookshop"], out),
             (UPDATE, [copier, "update", "--defaults", "--quiet"], out / "updated"),
@@ -79,8 +81,8 @@ def _configure(folder: Path) -> dict[str, str]:
     }
 
 
-def _make_templates(folder: Path, variables: dict[str, str]) -> tuple[Path, Path, Path]:
-    """This template with two versions, one with a single file, and this one for cookiecutter."""
+def _make_templates(folder: Path, variables: dict[str, str]) -> tuple[Path, Path, Path, Path]:
+    """This template with two versions, one of one file, one of empty files, one for cookiecutter."""
     ours = copy_template(folder / "copier-django-fanout")
     _commit(ours, variables, "v1")
     with (ours / "template/fanout/static/fanout/site.css").open("a", encoding="utf-8") as css:
@@ -92,7 +94,16 @@ def _make_templates(folder: Path, variables: dict[str, str]) -> tuple[Path, Path
     (trivial / "copier.yml").write_text("name: { type: str, default: World }\n", "utf-8")
     (trivial / "hello.txt.jinja").write_text("Hello, {{ name }}!\n", "utf-8")
     _commit(trivial, variables, "v1")
-    return ours, trivial, _make_cookiecutter(folder / "cookiecutter")
+
+    empty = folder / "empty"
+    for path in (ours / "template").rglob("*"):
+        if path.is_file() and not path.with_name(f"{path.name}.jinja").exists():
+            file = empty / path.relative_to(ours / "template")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.with_name(file.name.removesuffix(".jinja")).touch()
+    shutil.copy(trivial / "copier.yml", empty)
+    _commit(empty, variables, "v1")
+    return ours, trivial, empty, _make_cookiecutter(folder / "cookiecutter")
 
 
 def _make_cookiecutter(folder: Path) -> Path:

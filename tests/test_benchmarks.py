@@ -71,8 +71,13 @@ def test_a_target_is_reached_at_its_goal() -> None:
 def test_each_target_stands_beside_what_was_measured() -> None:
     targets = list(find_targets({"throughput": THROUGHPUT}))
     assert [(t.name, t.goal, t.figure, t.reached) for t in targets] == [
-        (f"pages/s of {mine} / Django, a client per page", "at least 40", Figure(40, 25, 60), True)
-        for mine in ("gather", "gather, no coalescing")
+        ("pages/s of gather / Django, a client per page", "at least 40", Figure(40, 25, 60), True),
+        (
+            "pages/s of gather, no coalescing / Django, a client per page",
+            "",
+            Figure(40, 25, 60),
+            None,
+        ),
     ]
     assert "40.0 (25.0 to 60.0)" in show_targets(targets)
 
