@@ -6,6 +6,7 @@ All threads of a process share them, and all pages of one event loop.
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
@@ -33,14 +34,20 @@ def share(key: Hashable, seconds: float, call: Callable[[], T]) -> T:
     return flight.result(seconds)
 
 
-async def ashare(key: Hashable, seconds: float, call: Callable[[], Awaitable[T]]) -> T:
-    """The same on an event loop, where the call ends with its last waiter. Raises TimeoutError."""
+async def ashare(
+    key: Hashable, seconds: float, call: Callable[[], Awaitable[T]], *, stop: bool = True
+) -> T:
+    """The same on an event loop. Raises TimeoutError.
+
+    The call ends with its last waiter. If it cannot `stop`, it goes on for whoever comes next.
+    """
     loop = asyncio.get_running_loop()
     flights = _flights.setdefault(loop, {})
     end = loop.time() + seconds
     flight = flights.get(key)
     if not flight or flight.task.done() or flight.end <= loop.time():
         flights[key] = flight = _Flight(call, end)
+        flight.task.add_done_callback(partial(_land, flights, key))
     flight.waiting += 1
     try:
         if end < flight.end:  # rare: a timer of its own takes time
@@ -50,12 +57,17 @@ async def ashare(key: Hashable, seconds: float, call: Callable[[], Awaitable[T]]
         return cast("T", await asyncio.shield(flight.task))
     finally:
         flight.waiting -= 1
-        if not flight.waiting:
+        if stop and not flight.waiting and not flight.task.done():
             if flights.get(key) is flight:
                 del flights[key]
-            if not flight.task.done():
-                flight.scope.cancel()
-                await asyncio.wait([flight.task])
+            flight.scope.cancel()
+            await asyncio.wait([flight.task])
+
+
+def _land(flights: dict[Hashable, "_Flight[Any]"], key: Hashable, task: asyncio.Task[Any]) -> None:
+    if key in flights and flights[key].task is task:
+        del flights[key]
+    task.exception()  # was seen
 
 
 class _Flight(Generic[T]):
@@ -68,7 +80,6 @@ class _Flight(Generic[T]):
         self.end = end
         self.scope = anyio.CancelScope(deadline=end)
         self.task = asyncio.create_task(self._run(call))
-        self.task.add_done_callback(lambda task: task.cancelled() or task.exception())  # was seen
         self.waiting = 0
 
     async def _run(self, call: Callable[[], Awaitable[T]]) -> T:

@@ -14,6 +14,7 @@ from fanout.answer import Answer
 from fanout.call import Call
 from fanout.coalescing import ashare, share
 from fanout.last_good import CACHE_SECONDS, last_good
+from fanout.pyreqwest_transport import AsyncPyreqwestTransport
 from fanout.section import Section
 from fanout.service import Service
 from fanout.time_limit import time_limit
@@ -40,7 +41,10 @@ async def afetch(transport: httpx.AsyncBaseTransport, service: Service, visit: V
     try:
         answer = last_good.find(call.key, service.cache_for)
         if answer is None:
-            answer = await ashare(call.flight, call.seconds, partial(_acall, transport, call))
+            # pyreqwest goes on with a call that nobody waits for; so it counts, and is of use.
+            stop = not isinstance(transport, AsyncPyreqwestTransport)
+            make = partial(_acall, transport, call)
+            answer = await ashare(call.flight, call.seconds, make, stop=stop)
         return call.succeed(answer)
     except Exception as error:
         older = last_good.recall(call.key, service.stale_for)

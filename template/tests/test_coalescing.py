@@ -117,9 +117,9 @@ class Shared:
             raise
         return "answer"
 
-    async def ask(self, count: int, key: str = "key") -> list[asyncio.Task[str]]:
+    async def ask(self, count: int, key: str = "key", stop: bool = True) -> list[asyncio.Task[str]]:
         """So many pages, all of which wait."""
-        pages = [asyncio.create_task(ashare(key, 20.0, self.call)) for _ in range(count)]
+        pages = [asyncio.create_task(ashare(key, 20.0, self.call, stop=stop)) for _ in range(count)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         return pages
@@ -175,6 +175,31 @@ def test_the_call_ends_with_its_last_page() -> None:
         [page] = await shared.ask(1)
         shared.end.set()
         assert await page == "answer"
+
+    asyncio.run(live())
+
+
+def test_a_call_that_cannot_stop_goes_on_for_the_next_page_and_until_its_end() -> None:
+    async def live() -> None:
+        shared = Shared()
+        [page] = await shared.ask(1, stop=False)
+        page.cancel()
+        await asyncio.wait([page])
+        [page] = await shared.ask(1, stop=False)
+        shared.end.set()
+        assert await page == "answer"
+        assert (shared.begun, shared.cancelled) == (1, 0)
+        shared.end.clear()
+        late = asyncio.create_task(ashare("key", 0.01, shared.call, stop=False))
+        await asyncio.sleep(0)
+        late.cancel()
+        while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110 - no one is told of its end
+            await asyncio.sleep(0.001)
+        assert (shared.begun, shared.cancelled) == (2, 1)
+        assert await asyncio.gather(*await shared.ask(1), shared_end(shared)) == ["answer", None]
+
+    async def shared_end(shared: Shared) -> None:
+        shared.end.set()
 
     asyncio.run(live())
 
