@@ -4,9 +4,10 @@ import json
 import math
 import re
 import time
-from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from collections.abc import Hashable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +28,7 @@ class Answer:
 
     data: dict[str, Any]
     at: float  # seconds, as in `time.time()`, which all processes and machines share
-    html: dict[Hashable, str] = field(default_factory=dict)  # what templates made of `data`
+    memory: "Memory | None" = None  # of small answers that come again and again
 
     @property
     def age(self) -> float:
@@ -35,19 +36,34 @@ class Answer:
         return max(0.0, time.time() - self.at)
 
 
+class Memory:
+    """A small answer that may come again, and what templates make of it then."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._seen = False
+        self.html: dict[Hashable, str] = {}
+
+    def knows(self, data: Mapping[str, Any]) -> bool:
+        """Whether it came before, and `data` is still what it said: nobody has changed a thing."""
+        if not self._seen:  # most answers of some services never come again
+            self._seen = True
+            return False
+        with suppress(BadAnswer, RecursionError):
+            return self._data == data
+        return False
+
+    @cached_property
+    def _data(self) -> dict[str, Any]:
+        return read_answer(self._body)
+
+
+remember = lru_cache(maxsize=128)(Memory)
+
+
 def make_answer(body: bytes, at: float) -> Answer:
-    """The answer that `body` was at that time. Raises BadAnswer.
-
-    Services say the same again and again, so small answers are read and rendered once.
-    """
-    if len(body) > SMALL:
-        return Answer(read_answer(body), at)
-    return replace(_remember(body), at=at)
-
-
-@lru_cache(maxsize=128)
-def _remember(body: bytes) -> Answer:
-    return Answer(read_answer(body), 0.0)
+    """The answer that `body` was at that time. Raises BadAnswer."""
+    return Answer(read_answer(body), at, remember(body) if len(body) <= SMALL else None)
 
 
 def read_answer(body: bytes) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The ASGI entry: Django, plus a lifespan that opens the connection pool and closes it."""
 
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 import django
@@ -37,12 +38,13 @@ def get_asgi_application() -> Application:
 async def _live(receive: Receive, send: Send) -> None:
     """https://asgi.readthedocs.io/en/latest/specs/lifespan.html; a refusal to start is a message."""
     await receive()
-    try:
-        refuse_unready()
-    except ImproperlyConfigured as error:
-        await send({"type": "lifespan.startup.failed", "message": str(error)})
-        return
-    async with pool():
+    async with AsyncExitStack() as stack:
+        try:
+            refuse_unready()
+            await stack.enter_async_context(pool())
+        except ImproperlyConfigured as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
         await send({"type": "lifespan.startup.complete"})
         await receive()
     await send({"type": "lifespan.shutdown.complete"})

@@ -13,7 +13,7 @@ from fanout.answer import Answer, BadAnswer, make_answer
 from fanout.body import Body
 from fanout.breaker import Paused
 from fanout.bulkhead import Full
-from fanout.deadline import SHARE
+from fanout.deadline import NEARLY, SHARE
 from fanout.headers import REQUEST_ID
 from fanout.last_good import last_good
 from fanout.section import Section, State
@@ -21,7 +21,6 @@ from fanout.service import Service
 from fanout.visit import Visit
 
 MAX_HEADERS = 100  # of an answer
-NEARLY = 0.9  # of the most time a call may have: enough to tell something about the service
 
 logger = logging.getLogger("fanout")
 
@@ -129,7 +128,7 @@ class Call:
             error=error,
             age=answer.age if answer else 0.0,
             data=answer.data if answer else {},
-            html=answer.html if answer else {},
+            memory=answer.memory if answer else None,
         )
 
     def _elapsed(self) -> float:

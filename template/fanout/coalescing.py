@@ -12,6 +12,8 @@ from weakref import WeakKeyDictionary
 
 import anyio
 
+from fanout.deadline import NEARLY
+
 T = TypeVar("T")
 
 _futures: dict[Hashable, Future[Any]] = {}
@@ -39,13 +41,16 @@ async def ashare(
 ) -> T:
     """The same on an event loop. Raises TimeoutError.
 
-    The call ends with its last waiter. If it cannot `stop`, it goes on for whoever comes next.
+    The call ends with its last waiter. If it cannot `stop`, it goes on for whoever comes next, as
+    long as it has nearly as much time as a new one.
     """
     loop = asyncio.get_running_loop()
     flights = _flights.setdefault(loop, {})
-    end = loop.time() + seconds
+    now = loop.time()
+    end = now + seconds
     flight = flights.get(key)
-    if not flight or flight.task.done() or flight.end <= loop.time():
+    least = 0.0 if flight and flight.waiting else NEARLY * seconds
+    if not flight or flight.task.done() or flight.end - now <= least:
         flights[key] = flight = _Flight(call, end)
         flight.task.add_done_callback(partial(_land, flights, key))
     flight.waiting += 1
@@ -62,6 +67,15 @@ async def ashare(
                 del flights[key]
             flight.scope.cancel()
             await asyncio.wait([flight.task])
+
+
+async def end_flights() -> None:
+    """End the calls of the running loop that nobody waits for any more."""
+    flights = list(_flights.get(asyncio.get_running_loop(), {}).values())
+    for flight in flights:
+        flight.scope.cancel()
+    if flights:
+        await asyncio.wait([flight.task for flight in flights])
 
 
 def _land(flights: dict[Hashable, "_Flight[Any]"], key: Hashable, task: asyncio.Task[Any]) -> None:

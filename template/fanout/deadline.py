@@ -2,6 +2,7 @@
 
 import time
 
+NEARLY = 0.9  # of the most time a call may have: enough to tell something about the service
 SHARE = 0.85  # of what is left: the rest is for putting the page together, as in KrakenD
 
 

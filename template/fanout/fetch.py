@@ -9,12 +9,12 @@ from concurrent.futures import wait
 from functools import partial
 
 import httpx
+from django.conf import settings
 
 from fanout.answer import Answer
 from fanout.call import Call
 from fanout.coalescing import ashare, share
 from fanout.last_good import CACHE_SECONDS, last_good
-from fanout.pyreqwest_transport import AsyncPyreqwestTransport
 from fanout.section import Section
 from fanout.service import Service
 from fanout.time_limit import time_limit
@@ -42,7 +42,7 @@ async def afetch(transport: httpx.AsyncBaseTransport, service: Service, visit: V
         answer = last_good.find(call.key, service.cache_for)
         if answer is None:
             # pyreqwest goes on with a call that nobody waits for; so it counts, and is of use.
-            stop = not isinstance(transport, AsyncPyreqwestTransport)
+            stop = settings.FANOUT_TRANSPORT != "pyreqwest"
             make = partial(_acall, transport, call)
             answer = await ashare(call.flight, call.seconds, make, stop=stop)
         return call.succeed(answer)

@@ -53,6 +53,7 @@ class Handler(ASGIHandler):
     async def _respond(self, request: Any, receive: Receive, send: Send) -> HttpResponseBase | None:
         """The response, sent; none if the visitor went away before there was one."""
         response = None
+        errors: BaseExceptionGroup | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 listener = tasks.create_task(self.listen_for_disconnect(receive))
@@ -61,8 +62,8 @@ class Handler(ASGIHandler):
                 listener.cancel()
         except BaseExceptionGroup as group:
             _, errors = group.split(RequestAborted)
-            if errors:
-                raise (errors.exceptions[0] if len(errors.exceptions) == 1 else errors) from None
+        if errors:
+            raise errors.exceptions[0] if len(errors.exceptions) == 1 else errors
         return response
 
     async def _finish(self, response: HttpResponseBase | None) -> None:

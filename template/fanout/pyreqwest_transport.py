@@ -6,18 +6,16 @@ for the whole of a call, and httpx's exceptions for what really went wrong.
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 from pyreqwest import exceptions
 from pyreqwest.client import BaseClientBuilder, ClientBuilder, SyncClientBuilder
-from pyreqwest.request import BaseRequestBuilder, StreamRequest, SyncStreamRequest
-from pyreqwest.response import BaseResponse, Response, SyncResponse
+from pyreqwest.request import BaseRequestBuilder
+from pyreqwest.response import BaseResponse
 
 C = TypeVar("C", bound=BaseClientBuilder)
 R = TypeVar("R", bound=BaseRequestBuilder)
-
-Stream = httpx.AsyncByteStream | httpx.SyncByteStream
 
 ERRORS = (exceptions.PyreqwestError, ValueError)  # the latter for what is no address
 
@@ -33,9 +31,9 @@ class AsyncPyreqwestTransport(httpx.AsyncBaseTransport):
         try:
             stream = _prepare(self._client.get(str(request.url)), request).build_streamed()
             response = await stream.__aenter__()
-            return _respond(response, _AsyncBody(stream, response))
         except ERRORS as error:
             raise _translate(error) from error
+        return _respond(response, _Body(stream, response))
 
     async def aclose(self) -> None:
         """Close the pool."""
@@ -53,17 +51,17 @@ class PyreqwestTransport(httpx.BaseTransport):
         try:
             stream = _prepare(self._client.get(str(request.url)), request).build_streamed()
             response = stream.__enter__()
-            return _respond(response, _Body(stream, response))
         except ERRORS as error:
             raise _translate(error) from error
+        return _respond(response, _Body(stream, response))
 
     def close(self) -> None:
         """Close the pool."""
         self._client.close()
 
 
-class _AsyncBody(httpx.AsyncByteStream):
-    def __init__(self, stream: StreamRequest, response: Response) -> None:
+class _Body(httpx.AsyncByteStream, httpx.SyncByteStream):
+    def __init__(self, stream: Any, response: Any) -> None:
         self._stream, self._reader = stream, response.body_reader
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -73,20 +71,15 @@ class _AsyncBody(httpx.AsyncByteStream):
         except ERRORS as error:
             raise _translate(error) from error
 
-    async def aclose(self) -> None:
-        await self._stream.__aexit__(None, None, None)
-
-
-class _Body(httpx.SyncByteStream):
-    def __init__(self, stream: SyncStreamRequest, response: SyncResponse) -> None:
-        self._stream, self._reader = stream, response.body_reader
-
     def __iter__(self) -> Iterator[bytes]:
         try:
             while (chunk := self._reader.read_chunk()) is not None:
                 yield chunk.to_bytes()
         except ERRORS as error:
             raise _translate(error) from error
+
+    async def aclose(self) -> None:
+        await self._stream.__aexit__(None, None, None)
 
     def close(self) -> None:
         self._stream.__exit__(None, None, None)
@@ -104,13 +97,14 @@ def _prepare(builder: R, request: httpx.Request) -> R:
     return builder.headers(headers).timeout(timedelta(seconds=seconds))
 
 
-def _respond(response: BaseResponse, stream: Stream) -> httpx.Response:
+def _respond(response: BaseResponse, body: _Body) -> httpx.Response:
     try:
         headers = list(response.headers.items())
-    except ValueError:  # pyreqwest cannot give what is not ASCII; only this one has to be known
-        headers = [("content-encoding", response.get_header("content-encoding") or "")]
+    except ValueError:  # not ASCII, so not to be had: whether the body can be read has to be known
+        coded = "content-encoding" in response.headers
+        headers = [("content-encoding", "unknown")] if coded else []
     version = {"http_version": response.version.encode()}
-    return httpx.Response(response.status, headers=headers, stream=stream, extensions=version)
+    return httpx.Response(response.status, headers=headers, stream=body, extensions=version)
 
 
 def _translate(error: Exception) -> httpx.TransportError:

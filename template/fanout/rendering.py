@@ -9,6 +9,7 @@ from django.template.loader import select_template
 from jinja2 import Environment, nodes
 from jinja2.filters import FILTERS
 from jinja2.meta import find_referenced_templates, find_undeclared_variables
+from jinja2.tests import TESTS
 
 from fanout.section import Section
 
@@ -20,13 +21,13 @@ def render_section(section: Section, request: HttpRequest) -> str:
     engine: Any = engines["jinja2"]
     select = _select_template.__wrapped__ if engine.env.auto_reload else _select_template
     template, stable = select(engine, section.name)
+    memory = section.memory
+    if not stable or not memory or not memory.knows(section.data):
+        return str(template.render({"section": section}, request))
     key = (template.template, section.name)
-    if stable and key in section.html:
-        return section.html[key]
-    html: str = template.render({"section": section}, request)
-    if stable:
-        section.html[key] = html
-    return html
+    if key not in memory.html:
+        memory.html[key] = template.render({"section": section}, request)
+    return memory.html[key]
 
 
 @cache
@@ -39,22 +40,25 @@ def _select_template(engine: Any, name: str) -> tuple[Any, bool]:
 def is_stable(environment: Environment, name: str) -> bool:
     """Whether the template `name` makes the same of a section whenever the answer is the same.
 
-    It does if it uses nothing but the section, nothing of that but STABLE, and Jinja's own filters.
+    It does if it uses nothing but the section, nothing of that but STABLE, and Jinja's own filters
+    and tests. Those that call others by their names do not count.
     """
-    if environment.extensions or not environment.loader:
+    if environment.extensions or environment.finalize or not environment.loader:
         return False
     plain = environment.overlay()
     plain.globals = {}  # so that these are undeclared too
     tree = plain.parse(environment.loader.get_source(environment, name)[0])
     uses = [node for node in tree.find_all(nodes.Name) if node.name == "section"]
     parts = [part for part in tree.find_all(nodes.Getattr) if part.node in uses]
+    filters = {node.name for node in tree.find_all(nodes.Filter)}
+    tests = {node.name for node in tree.find_all(nodes.Test)}
     return (
         find_undeclared_variables(tree) <= {"section"}
         and not list(find_referenced_templates(tree))
+        and all(node.name != "self" for node in tree.find_all(nodes.Name))
         and len(parts) == len(uses)
         and all(part.attr in STABLE for part in parts)
-        and all(
-            node.name != "random" and environment.filters.get(node.name) is FILTERS.get(node.name)
-            for node in tree.find_all(nodes.Filter)
-        )
+        and not filters & {"random", "map", "select", "reject", "selectattr", "rejectattr"}
+        and all(environment.filters.get(name) is FILTERS.get(name) for name in filters)
+        and all(environment.tests.get(name) is TESTS.get(name) for name in tests)
     )

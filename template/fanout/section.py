@@ -1,8 +1,10 @@
 """A section: what one service gives to a page."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from fanout.answer import Memory
 
 State = Literal["ok", "stale", "failed"]
 
@@ -20,7 +22,7 @@ class Section:
     error: str = ""  # why the call failed: for logs and developers, not for visitors
     age: float = 0.0  # of the answer
     data: Mapping[str, Any] = field(default_factory=dict)  # the answer, as `read_answer` left it
-    html: dict[Hashable, str] = field(default_factory=dict, repr=False)  # shared with its answer
+    memory: Memory | None = field(default=None, repr=False, compare=False)  # of the answer
 
     @property
     def items(self) -> list[dict[str, Any]]:

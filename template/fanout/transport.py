@@ -9,7 +9,10 @@ from weakref import WeakKeyDictionary
 
 import httpx
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from pyreqwest.exceptions import BuilderError
 
+from fanout.coalescing import end_flights
 from fanout.httpx_transport import make_async_httpx_transport, make_httpx_transport
 from fanout.pyreqwest_transport import AsyncPyreqwestTransport, PyreqwestTransport
 
@@ -59,11 +62,20 @@ def _make_shared_transport() -> AsyncPyreqwestTransport:
 
 @asynccontextmanager
 async def pool() -> AsyncIterator[None]:
-    """Share one transport among all pages of the running loop, until the end of the block."""
+    """Share one transport among all pages of the running loop, until the end of the block.
+
+    Raises ImproperlyConfigured if there are no certificates to trust.
+    """
     loop = asyncio.get_running_loop()
-    async with ENGINES[settings.FANOUT_TRANSPORT][1]() as transport:
+    try:
+        transport = ENGINES[settings.FANOUT_TRANSPORT][1]()
+    except BuilderError as error:
+        hint = "Install ca-certificates, or set FANOUT_TRANSPORT=httpx, which has its own."
+        raise ImproperlyConfigured(f"No connection can be made: {error}. {hint}") from error
+    async with transport:
         _pooled[loop] = transport
         try:
             yield
         finally:
             _pooled.pop(loop, None)
+            await end_flights()

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse
 from config.generated import SERVICES
 from fakes.app import create_app
 from fakes.latency import get_latencies_ms
+from fanout.answer import remember
 from fanout.last_good import last_good
 from fanout.response import PageResponse
 from fanout.service import get_service
@@ -73,6 +74,7 @@ def _project_services(settings: Settings, fakes: str) -> None:
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As in a process that has just started, with an empty cache; writes to it end with the test."""
     get_service.cache_clear()
+    remember.cache_clear()
     last_good.clear()
     cache.clear()
     with ThreadPoolExecutor(2) as threads:

@@ -10,6 +10,7 @@ import pytest
 
 from fanout import coalescing
 from fanout.coalescing import ashare, share
+from fanout.transport import pool
 
 
 @pytest.fixture
@@ -196,10 +197,36 @@ def test_a_call_that_cannot_stop_goes_on_for_the_next_page_and_until_its_end() -
         while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110 - no one is told of its end
             await asyncio.sleep(0.001)
         assert (shared.begun, shared.cancelled) == (2, 1)
-        assert await asyncio.gather(*await shared.ask(1), shared_end(shared)) == ["answer", None]
 
-    async def shared_end(shared: Shared) -> None:
+    asyncio.run(live())
+
+
+def test_a_page_does_not_join_what_nobody_waits_for_and_is_nearly_over() -> None:
+    async def live() -> None:
+        shared = Shared()
+        [page] = await shared.ask(1, stop=False)
+        page.cancel()
+        await asyncio.wait([page])
+        longer = asyncio.create_task(ashare("key", 23.0, shared.call, stop=False))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert shared.begun == 2
         shared.end.set()
+        assert await longer == "answer"
+
+    asyncio.run(live())
+
+
+def test_what_nobody_waits_for_ends_with_its_server() -> None:
+    async def live() -> None:
+        shared = Shared()
+        async with pool():
+            [page] = await shared.ask(1, stop=False)
+            page.cancel()
+            await asyncio.wait([page])
+            assert shared.cancelled == 0
+        assert shared.cancelled == 1
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(live())
 

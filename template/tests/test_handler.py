@@ -302,10 +302,11 @@ def test_errors_in_sending_are_raised(handler: Handler) -> None:
         return messages.pop()
 
     async def send(message: Any) -> None:
-        raise OSError("gone")
+        raise OSError("gone") from ZeroDivisionError()
 
-    with pytest.raises(OSError, match="gone"):
+    with pytest.raises(OSError, match="gone") as caught:
         asyncio.run(handler(make_scope("/quick/"), receive, send))
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
 def test_only_http_is_handled(handler: Handler) -> None:

@@ -12,7 +12,7 @@ from django.test import RequestFactory
 from jinja2 import DictLoader, Environment
 from pytest_django import Settings
 
-from fanout.answer import SMALL, make_answer
+from fanout.answer import SMALL, BadAnswer, Memory, make_answer
 from fanout.rendering import is_stable, render_section
 from fanout.section import Section
 
@@ -42,9 +42,12 @@ def write(
     return write
 
 
-def make_section(body: bytes, name: str = "alpha") -> Section:
-    """The section of an answer."""
+def make_section(body: bytes, name: str = "alpha", seen: int = 1) -> Section:
+    """The section of an answer that has come before, so many times."""
     answer = make_answer(body, 0.0)
+    for _ in range(seen):
+        assert answer.memory
+        answer.memory.knows({})
     return Section(
         name=name,
         title="Title",
@@ -52,15 +55,19 @@ def make_section(body: bytes, name: str = "alpha") -> Section:
         start=0.0,
         duration=0.0,
         data=answer.data,
-        html=answer.html,
+        memory=answer.memory,
     )
 
 
-def test_equal_answers_are_read_and_rendered_once(write: Any, request_: HttpRequest) -> None:
+def test_an_answer_that_comes_again_and_again_is_rendered_once(
+    write: Any, request_: HttpRequest
+) -> None:
     write("{{ section.title }}{{ section.data.n }}")
-    html = render_section(make_section(b'{"n": 1}'), request_)
-    assert html == "Title1"
-    assert render_section(make_section(b'{"n": 1}'), request_) is html
+    first = render_section(make_section(b'{"n": 1}', seen=0), request_)
+    second = render_section(make_section(b'{"n": 1}', seen=0), request_)
+    assert first == second == "Title1"
+    assert first is not second
+    assert render_section(make_section(b'{"n": 1}'), request_) is second
     assert render_section(make_section(b'{"n": 2}'), request_) == "Title2"
 
 
@@ -74,9 +81,29 @@ def test_each_section_has_its_own_html(write: Any, request_: HttpRequest) -> Non
     assert 'id="section-gamma-title"' in gamma
 
 
-def test_large_answers_are_not_remembered() -> None:
-    body = b'{"title": "%s"}' % (b"x" * SMALL)
-    assert make_answer(body, 0.0).data is not make_answer(body, 0.0).data
+def test_what_one_page_changes_is_not_shown_on_another(write: Any, request_: HttpRequest) -> None:
+    write("{{ section.data.n }}")
+    for _ in range(2):
+        changed: Any = make_section(b'{"n": 7}')
+        changed.data["n"] = "changed"
+        assert render_section(changed, request_) == "changed"
+        assert render_section(make_section(b'{"n": 7}'), request_) == "7"
+
+
+def test_large_answers_are_not_remembered(write: Any, request_: HttpRequest) -> None:
+    answer = make_answer(b'{"title": "%s"}' % (b"x" * SMALL), 0.0)
+    assert answer.memory is None
+    section = replace(make_section(b'{"n": 8}'), data=answer.data, memory=None)
+    assert "alpha" in render_section(section, request_)
+
+
+def test_what_can_no_longer_be_read_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_answer(body: bytes) -> Any:
+        raise BadAnswer
+
+    memory = Memory(b"{}")
+    monkeypatch.setattr("fanout.answer.read_answer", read_answer)
+    assert [memory.knows({}), memory.knows({})] == [False, False]
 
 
 def test_a_template_that_looks_at_the_visitor_is_rendered_every_time(
@@ -95,16 +122,14 @@ def test_so_is_one_that_looks_at_the_call(write: Any, request_: HttpRequest) -> 
     assert render_section(replace(section, age=1.0), request_) == "1.0"
 
 
-def test_a_template_that_changes_in_development_is_read_again(
+def test_a_template_that_changes_is_read_again_only_in_development(
     write: Any, request_: HttpRequest
 ) -> None:
     engine: Any = engines["jinja2"]
-    if not engine.env.auto_reload:
-        return
     default = render_section(make_section(b'{"n": 6}'), request_)
     write("{{ section.data.n }}")
-    assert default != "6"
-    assert render_section(make_section(b'{"n": 6}'), request_) == "6"
+    html = render_section(make_section(b'{"n": 6}'), request_)
+    assert html == ("6" if engine.env.auto_reload else default)
 
 
 @pytest.mark.parametrize(
@@ -132,12 +157,22 @@ def test_a_template_that_changes_in_development_is_read_again(
         ('{% extends "other.html" %}', False),
         ('{% import "other.html" as other %}{{ section.title }}', False),
         ("{% include section.title %}", False),
+        ("{% if section.title is string %}1{% endif %}", True),
+        ("{% if section.title is sale %}1{% endif %}", False),
+        ('{{ section.items | map(attribute="title") | join }}', False),
+        ('{{ section.items | map("shout") | join }}', False),
+        ('{{ section.items | select("sale") | list }}', False),
+        ("{{ self }}{{ section.title }}", False),
     ],
 )
 def test_what_is_stable(source: str, stable: bool) -> None:
     environment = Environment(loader=DictLoader({"alpha.html": source}), autoescape=True)
     environment.filters["shout"] = str.upper
     environment.filters["lower"] = lambda text: text  # not Jinja's
+    environment.tests["sale"] = lambda value: bool(value)
     assert is_stable(environment, "alpha.html") is stable
+    environment.finalize = str
+    assert not is_stable(environment, "alpha.html")
+    environment.finalize = None
     environment.add_extension("jinja2.ext.i18n")
     assert not is_stable(environment, "alpha.html")

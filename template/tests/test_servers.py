@@ -10,6 +10,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse
+from pyreqwest.exceptions import BuilderError
 from pytest_django import Settings
 
 from fanout.asgi import get_asgi_application
@@ -102,3 +103,24 @@ def test_servers_refuse_to_start_without_what_production_needs(settings: Setting
     assert missing in refusal["message"]
     with pytest.raises(ImproperlyConfigured, match=missing):
         get_wsgi_application()
+
+
+def test_without_certificates_a_server_refuses_to_start(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise BuilderError("No CA certificates", {"causes": None})
+
+    monkeypatch.setitem(ENGINES, settings.FANOUT_TRANSPORT, (fail, fail))
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(get_asgi_application()({"type": "lifespan"}, receive, send))
+    [refusal] = sent
+    assert refusal["type"] == "lifespan.startup.failed"
+    assert "set FANOUT_TRANSPORT=httpx" in refusal["message"]
