@@ -50,7 +50,7 @@ async def ashare(
     end = now + seconds
     flight = flights.get(key)
     least = 0.0 if flight and flight.waiting else NEARLY * seconds
-    if not flight or flight.task.done() or flight.end - now <= least:
+    if not flight or flight.is_over() or flight.end - now <= least:
         flights[key] = flight = _Flight(call, end)
         flight.task.add_done_callback(partial(_land, flights, key))
     flight.waiting += 1
@@ -63,8 +63,6 @@ async def ashare(
     finally:
         flight.waiting -= 1
         if stop and not flight.waiting and not flight.task.done():
-            if flights.get(key) is flight:
-                del flights[key]
             flight.scope.cancel()
             await asyncio.wait([flight.task])
 
@@ -95,6 +93,10 @@ class _Flight(Generic[T]):
         self.scope = anyio.CancelScope(deadline=end)
         self.task = asyncio.create_task(self._run(call))
         self.waiting = 0
+
+    def is_over(self) -> bool:
+        """Whether it has a result, or will have none."""
+        return self.task.done() or self.scope.cancel_called
 
     async def _run(self, call: Callable[[], Awaitable[T]]) -> T:
         try:

@@ -134,7 +134,9 @@ def test_a_thousand_faulted_pages_leave_nothing_behind(
         visit(site, style, PAGES)
         settings.FANOUT = {}
         after = settle(site, style, before)
-    record_property("figure", f"{engine}, {style}: {before} before, {after} after {PAGES} faulted pages")
+    record_property(
+        "figure", f"{engine}, {style}: {before} before, {after} after {PAGES} faulted pages"
+    )
     assert all(after[name] <= before[name] for name in before), (before, after)
 
 
