@@ -29,6 +29,7 @@ class Contestant:
     command: tuple[str, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
     path: str = "/"
+    answers: str = ""  # "new/" if a service never says the same twice
     ours: bool = True
     daily: bool = False  # also measured in the short mode
 
@@ -38,7 +39,7 @@ class Contestant:
 
     def get_variables(self, ports: list[int], latency_ms: int) -> dict[str, str]:
         """The environment in which it calls a service at each port."""
-        urls = [f"http://127.0.0.1:{port}/{latency_ms}/" for port in ports]
+        urls = [f"http://127.0.0.1:{port}/{latency_ms}/{self.answers}" for port in ports]
         named = dict(zip(get_names(len(ports)), urls, strict=True))
         if not self.ours:
             services = " ".join(f"{name}={url}" for name, url in named.items())
@@ -70,7 +71,9 @@ WSGI = (*GUNICORN, "config.wsgi:application")
 ALONE = measured(coalesce="false")
 
 GATHER = Contestant("gather", (*SITE, *ENTRY), daily=True)
-GATHER_ALONE = Contestant("gather, no coalescing", (*SITE, *ENTRY), ALONE, daily=True)
+GATHER_ALONE = Contestant(
+    "gather, nothing reused", (*SITE, *ENTRY), ALONE, answers="new/", daily=True
+)
 NAIVE = Contestant("naive", (*SITE, *ENTRY), measured(style="naive"), daily=True)
 SYNC = Contestant("sync", (*SITE, *ENTRY), measured(style="sync"), daily=True)
 THREADS = Contestant("a thread per call", (*SITE, *ENTRY), measured(), "/threads/", daily=True)
@@ -104,9 +107,10 @@ CONTESTANTS = [
     GATHER,
     GATHER_ALONE,
     Contestant(
-        "gather over httpx, no coalescing",
+        "gather over httpx, nothing reused",
         (*SITE, *ENTRY),
         {**ALONE, "FANOUT_TRANSPORT": "httpx"},
+        answers="new/",
     ),
     Contestant("gather, on granian", (*GRANIAN, *ENTRY)),
     DJANGO,
@@ -115,7 +119,7 @@ CONTESTANTS = [
     SYNC,
     Contestant("sync, WSGI", WSGI, measured(style="sync")),
     THREADS,
-    Contestant("a thread per call, no coalescing", (*SITE, *ENTRY), ALONE, "/threads/"),
+    Contestant("a thread per call, nothing reused", (*SITE, *ENTRY), ALONE, "/threads/", "new/"),
     ARTICLE,
     FASTAPI,
     FASTAPI_DEFAULT,

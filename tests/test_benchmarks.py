@@ -73,7 +73,7 @@ def test_each_target_stands_beside_what_was_measured() -> None:
     assert [(t.name, t.goal, t.figure, t.reached) for t in targets] == [
         ("pages/s of gather / Django, a client per page", "at least 40", Figure(40, 25, 60), True),
         (
-            "pages/s of gather, no coalescing / Django, a client per page",
+            "pages/s of gather, nothing reused / Django, a client per page",
             "",
             Figure(40, 25, 60),
             None,

@@ -16,7 +16,9 @@ def test_the_public_address_stands_in_one_place() -> None:
     address = re.findall(r'repository = "https://(.*)"', read("pyproject.toml"))[0]
     files = [path for path in ROOT.glob("*.*") if path.is_file() and path.name != "pyproject.toml"]
     files += [p for folder in ("template", "hooks") for p in (ROOT / folder).rglob("*.[jmpy]*")]
-    own = [path for path in files if path.is_file() and not {".venv", "__pycache__"} & {*path.parts}]
+    own = [
+        path for path in files if path.is_file() and not {".venv", "__pycache__"} & {*path.parts}
+    ]
     assert not [path for path in own if address in path.read_text(encoding="utf-8")]
 
 

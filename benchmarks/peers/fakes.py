@@ -17,6 +17,9 @@ ITEMS = 6
 calls = 0
 
 
+CALL = b"0000000000"  # in every answer; no page shows it
+
+
 def make_answer(number: int) -> bytes:
     """What the service with that number answers, always; some of it has to be escaped."""
     items = [
@@ -30,7 +33,8 @@ def make_answer(number: int) -> bytes:
         }
         for item in range(1, ITEMS + 1)
     ]
-    return respond(json.dumps({"title": f"Shelf {number}", "items": items}).encode())
+    answer = {"title": f"Shelf {number}", "items": items, "call": CALL.decode()}
+    return respond(json.dumps(answer).encode())
 
 
 def respond(body: bytes) -> bytes:
@@ -56,16 +60,19 @@ class Service(asyncio.Protocol):
         self.received += data
         while b"\r\n\r\n" in self.received:
             request, _, self.received = self.received.partition(b"\r\n\r\n")
-            word = request[5 : request.index(b" ", 5)].rstrip(b"/")
+            word, _, new = request[5 : request.index(b" ", 5)].partition(b"/")
             if word == b"calls":
                 self.transport.write(respond(str(calls).encode()))
                 continue
             calls += 1
+            answer = self.answer
+            if new:  # unlike any before
+                answer = answer.replace(CALL, str(calls).zfill(len(CALL)).encode())
             if milliseconds := int(word):
                 loop = asyncio.get_running_loop()
-                loop.call_later(milliseconds / 1000, self.transport.write, self.answer)
+                loop.call_later(milliseconds / 1000, self.transport.write, answer)
             else:
-                self.transport.write(self.answer)
+                self.transport.write(answer)
 
 
 async def serve(count: int) -> None:

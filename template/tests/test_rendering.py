@@ -9,10 +9,11 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.template import engines
 from django.test import RequestFactory
-from jinja2 import DictLoader, Environment
+from jinja2 import DictLoader, Environment, UndefinedError
 from pytest_django import Settings
 
 from fanout.answer import SMALL, BadAnswer, Memory, make_answer
+from fanout.environment import environment as get_environment
 from fanout.rendering import is_stable, render_section
 from fanout.section import Section
 
@@ -176,3 +177,25 @@ def test_what_is_stable(source: str, stable: bool) -> None:
     environment.finalize = None
     environment.add_extension("jinja2.ext.i18n")
     assert not is_stable(environment, "alpha.html")
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("{{ data.title }}", "One"),
+        ("{{ data.nothing }}", ""),
+        ("{{ data.nothing.more }}", None),
+        ("{{ data.items() | length }}", "2"),
+        ('{{ data["items"] }}', "here"),
+        ("{{ data.title.upper() }}", "ONE"),
+    ],
+)
+def test_keys_are_attributes_as_in_jinja(source: str, shown: str | None) -> None:
+    data = {"title": "One", "items": "here"}
+    for environment in (get_environment(), Environment(autoescape=True)):
+        template = environment.from_string(source)
+        if shown is None:
+            with pytest.raises(UndefinedError, match="'dict object' has no attribute 'nothing'"):
+                template.render(data=data)
+        else:
+            assert template.render(data=data) == shown
