@@ -58,14 +58,14 @@ class Scale:
 
 FULL = Scale(
     rounds=3,
-    seconds=3,
+    seconds=2,
     pages=15,
     counts=(2, 4, 8, 16, 32),
     marks=(10_000, 50_000, 100_000),
     everybody=True,
 )
 SHORT = Scale(
-    rounds=1, seconds=1, pages=3, counts=(2, 8, 32), marks=(200, 500, 1_000), everybody=False
+    rounds=1, seconds=1, pages=3, counts=(2, 8, 32), marks=(100, 300, 500), everybody=False
 )
 
 
