@@ -77,7 +77,7 @@ def test_a_call_gets_a_share_of_what_is_left_and_calls_never_add_up_beyond_the_d
 ) -> None:
     with pytest.MonkeyPatch.context() as patch, override_settings(FANOUT_DEADLINE=seconds):
         patch.setattr(deadline, "time", clock := Clock())
-        visit = Visit(Deadline(seconds), None, {})
+        visit = Visit(Deadline(seconds), None, httpx.Headers())
         for timeout, used, between in calls:
             clock.now += between * seconds
             left = max(0.0, seconds - visit.deadline.elapsed())
