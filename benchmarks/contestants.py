@@ -76,7 +76,7 @@ GATHER_ALONE = Contestant(
 )
 NAIVE = Contestant("naive", (*SITE, *ENTRY), measured(style="naive"), daily=True)
 SYNC = Contestant("sync", (*SITE, *ENTRY), measured(style="sync"), daily=True)
-THREADS = Contestant("a thread per call", (*SITE, *ENTRY), measured(), "/threads/", daily=True)
+THREADS = Contestant("a thread per call", (*SITE, *ENTRY), measured(), "/threads/")
 DJANGO = Contestant(
     "gather, all of Django's own",
     (*SITE, "measured.asgi:application"),

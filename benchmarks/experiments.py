@@ -65,7 +65,7 @@ FULL = Scale(
     everybody=True,
 )
 SHORT = Scale(
-    rounds=1, seconds=1, pages=3, counts=(2, 8, 32), marks=(100, 300, 500), everybody=False
+    rounds=1, seconds=1, pages=2, counts=(2, 8, 32), marks=(100, 300, 500), everybody=False
 )
 
 

@@ -73,7 +73,7 @@ def main() -> None:
         "cpu": (lambda: experiments.measure_cpu(scale), report.show_cpu),
         "memory": (lambda: experiments.measure_memory(options.services, scale), report.show_memory),
         "hops": (lambda: experiments.count_hops(options.services), report.show_hops),
-        "generation": (lambda: measure_generation(scale.rounds + 1), report.show_generation),
+        "generation": (lambda: measure_generation(scale.rounds), report.show_generation),
     }
     results["fakes_per_second"] = experiments.measure_fakes(options.services, scale)
     tell(f"The fake services alone give {results['fakes_per_second']:,.0f} answers/s.")
