@@ -6,7 +6,6 @@ import math
 from collections.abc import Awaitable, Sequence
 from copy import copy
 from hashlib import sha256
-from statistics import median
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -41,38 +40,10 @@ class Measurement(NamedTuple):
     answered: str  # the style of the answer: under WSGI stream gives what sync does
     first_byte: float
     total: float
-    bars: Sequence[Bar]
-
-    @property
-    def slowest(self) -> float:
-        """What gather and stream have to wait for."""
-        return max((bar.duration for bar in self.bars), default=0.0)
-
-    @property
-    def together(self) -> float:
-        """What sync and naive have to wait for."""
-        return sum(bar.duration for bar in self.bars)
+    bars: Sequence[Bar]  # in the order of the services
 
 
-Run = Sequence[Measurement]  # one of every style
-
-
-class Totals:
-    """What the pages of one style took in all runs."""
-
-    def __init__(self, runs: Sequence[Run], style: str) -> None:
-        """`runs` have a page of `style` each."""
-        self.seconds = sorted(page.total for run in runs for page in run if page.style == style)
-
-    @property
-    def median(self) -> float:
-        """Half of the pages took less, half of them more."""
-        return median(self.seconds)
-
-    @property
-    def p95(self) -> float:
-        """At least 95 of 100 pages took no more: the nearest rank, so one that was measured."""
-        return self.seconds[(95 * len(self.seconds) - 1) // 100]
+Run = Sequence[Measurement]  # every style, in the order of VIEWS
 
 
 async def add_run(request: HttpRequest) -> list[Run]:
@@ -96,10 +67,16 @@ async def recall_runs() -> list[Run]:
 def read_runs(text: Any) -> list[Run]:
     """What `add_run` wrote. None if it is anything else: other programs may use the cache too."""
     try:
-        runs = [[_read_measurement(page) for page in run] for run in json.loads(text)]
+        runs: list[Run] = [[_read_measurement(page) for page in run] for run in json.loads(text)]
     except (TypeError, ValueError, RecursionError):
         return []
-    return runs if all([page.style for page in run] == list(VIEWS) for run in runs) else []
+    complete = all([page.style for page in run if page.bars] == list(VIEWS) for run in runs)
+    return runs if complete else []
+
+
+def get_p95(ordered: Sequence[float]) -> float:
+    """What at most 5 of 100 exceed: the nearest rank, so always one of those that were measured."""
+    return ordered[(95 * len(ordered) - 1) // 100]
 
 
 def round_up(seconds: float) -> float:

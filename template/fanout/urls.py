@@ -23,5 +23,8 @@ urlpatterns = [
 if settings.FANOUT_COMPARE:
     urlpatterns += [
         path("compare/", compare, name="compare"),
-        *(path(f"compare/{style}/", view, name=f"compare-{style}") for style, view in VIEWS.items()),
+        *(
+            path(f"compare/{style}/", view, name=f"compare-{style}")
+            for style, view in VIEWS.items()
+        ),
     ]

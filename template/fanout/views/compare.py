@@ -1,11 +1,13 @@
 """An async view that shows the styles side by side, and what each of them took."""
 
+from statistics import median
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods
 
-from fanout.comparison import Totals, add_run, format_ms, recall_runs, round_up
+from fanout.comparison import add_run, format_ms, get_p95, recall_runs, round_up
 from fanout.service import services
 
 
@@ -20,8 +22,10 @@ async def compare(request: HttpRequest) -> HttpResponse:
     user = await request.auser()
     context = {
         "run": runs[-1],
-        "totals": [Totals(runs, page.style) for page in runs[-1]],
+        "totals": [sorted(page.total for page in pages) for pages in zip(*runs, strict=True)],
         "axis": round_up(max(page.total for page in runs[-1])),
+        "median": median,
+        "p95": get_p95,
         "kept": [service.name for service in services() if service.cache_for],
         "ms": format_ms,
         "viewer": user if user.is_authenticated else None,
