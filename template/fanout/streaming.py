@@ -91,8 +91,10 @@ class StreamedPageResponse(StreamingHttpResponse):
         self.page = replace(
             self.page, sections=tuple(sections), duration=self._visit.deadline.elapsed()
         )
-        template: Any = get_template("fanout/section.html", using="jinja2")
-        return str(template.template.module.frame(section, html, slot=True))
+        template: Any = get_template("fanout/home.html", using="jinja2")
+        context = make_context(self.page, self._visit, sections=[(section, html)], slot=True)
+        block = template.template.blocks["sections"]
+        return "".join(block(template.template.new_context(context)))
 
     def _render(self) -> tuple[str, str]:
         """The page before its sections, and after them."""

@@ -102,6 +102,13 @@ def test_sections_come_in_the_order_of_the_answers(async_client: AsyncClient, ga
     async_to_sync(read)()
 
 
+def test_all_services_are_called_at_once(
+    async_client: AsyncClient, two_services: Callable[..., None]
+) -> None:
+    two_services(alpha="barrier=2&wait=20", beta="barrier=2&wait=20")
+    assert get(async_client)[0].page.complete
+
+
 def test_a_visitor_sees_the_shell_before_any_service_has_answered(gate: Gate) -> None:
     with (
         serve(get_asgi_application()) as site,
