@@ -118,7 +118,7 @@ def _get_key() -> str:
 
 def _read_measurement(value: Any) -> Measurement:
     style, answered, first_byte, total, bars = value
-    bars = [Bar(name, state, *_read_seconds(*times)) for name, state, *times in bars]
+    bars = [Bar(str(name), str(state), *_read_seconds(*times)) for name, state, *times in bars]
     return Measurement(style, answered, *_read_seconds(first_byte, total), bars)
 
 
