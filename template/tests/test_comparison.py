@@ -74,7 +74,6 @@ def test_every_style_is_there_with_a_bar_for_every_service(
     for style, page in run.items():
         assert [bar.name for bar in page.bars] == list(settings.FANOUT_SERVICES)
         assert {bar.state for bar in page.bars} == {"ok"}
-        assert all(bar.start + bar.duration <= page.total for bar in page.bars)
         assert f'href="{reverse(f"compare-{style}")}"' in response.content.decode()
     streams = [style for style, page in run.items() if page.first_byte < page.total]
     assert streams == (["stream"] if server == "asgi" else [])
@@ -92,7 +91,7 @@ def test_bars_overlap_in_gather_and_stream_and_are_a_staircase_in_the_others(
         alpha, beta = page.bars
         if style == "gather" or page.answered == "stream":
             assert (alpha.state, beta.state) == ("ok", "ok")  # so they have met
-            assert beta.start < alpha.start + alpha.duration
+            assert beta.start <= alpha.start + alpha.duration
         else:
             assert (alpha.state, beta.state) == ("stale", "stale")
             assert beta.start >= alpha.start + alpha.duration
@@ -185,6 +184,7 @@ TEXT = json.dumps([RUN])
         TEXT.replace("0.2", "NaN"),
         TEXT.replace("0.2", "-0.2"),
         TEXT.replace("0.2", "1e999"),
+        TEXT.replace("0.1, 0.2", "1e999, 0.2"),
         TEXT.replace("0.2", '"0.2"'),
         TEXT.replace("0.0, 0.1", "0.0"),
     ],
