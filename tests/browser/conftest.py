@@ -24,7 +24,7 @@ def needed() -> Iterator[None]:
     try:
         yield
     except LookupError as error:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"NOT TESTED: {error}")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"NOT TESTED IN A BROWSER: {error}")
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ def find_program(*names: str) -> str:
     """The path of the first of these programs that is here. Raises LookupError."""
     for path in filter(None, map(shutil.which, names)):
         return path
-    raise LookupError(f"None of {', '.join(names)} is installed.")
+    raise LookupError(f"{names[0]} is not installed.")
 
 
 @contextmanager

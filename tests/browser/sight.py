@@ -46,8 +46,13 @@ def list_seen(page: Page) -> list[str]:
     )
     for (_, bottom, upper), (top, _, lower) in pairwise(seen):
         assert bottom <= top, f"{upper} covers {lower}"
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "too wide"
+    assert fits(page), "It scrolls to the side."
     return [name for _, _, name in seen]
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing makes the page scroll to the side."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
 def list_heard(page: Page) -> list[str]:

@@ -8,7 +8,7 @@ from playwright.sync_api import Page
 
 from tests.browser.conftest import Serve, log_in, needed
 from tests.browser.programs import check_html, run_lighthouse
-from tests.browser.sight import find_violations, try_looks
+from tests.browser.sight import find_violations, fits, try_looks
 from tests.browser.test_homepage import PATHS
 
 
@@ -29,6 +29,7 @@ def test_html_is_valid(serve_site: Serve, page: Page, packages: Path, tmp_path: 
     login = f"{site.address}accounts/login/"
     save(site.fakes)
     save(login)
+    save(f"{site.address}compare/")
     save_homepages()
     log_in(page, site)
     for name in site.names[1:]:
@@ -51,7 +52,7 @@ def test_the_other_pages_are_accessible(serve_site: Serve, page: Page, packages:
     for address in (f"{site.address}accounts/login/", site.fakes):
         page.goto(address)
         for look in try_looks(page):
-            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), look
+            assert fits(page), (address, look)
             assert not find_violations(page, packages), (address, look)
 
 
