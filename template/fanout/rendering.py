@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django.http import HttpRequest
@@ -42,9 +42,9 @@ def render_section(section: Section, request: HttpRequest) -> str:
     """The section's HTML, made by its own template or by the default one; raises what that raises."""
     engine: Any = engines["jinja2"]
     select = _select_template.__wrapped__ if engine.env.auto_reload else _select_template
-    template, stable = select(engine, section.name)
+    template = select(engine, section.name)
     memory = section.memory
-    if not stable or not memory or not memory.knows(section.data):
+    if not _is_stable(template.template) or not memory or not memory.knows(section.data):
         return str(template.render({"section": section}, request))
     key = (template.template, section.name)
     if key not in memory.html:
@@ -53,10 +53,15 @@ def render_section(section: Section, request: HttpRequest) -> str:
 
 
 @cache
-def _select_template(engine: Any, name: str) -> tuple[Any, bool]:
+def _select_template(engine: Any, name: str) -> Any:
     templates = [f"fanout/sections/{name}.html", "fanout/sections/default.html"]
-    template: Any = select_template(templates, using=engine.name)
-    return template, is_stable(engine.env, template.template.name)
+    return select_template(templates, using=engine.name)
+
+
+@lru_cache(1000)
+def _is_stable(template: Any) -> bool:
+    """A template that is loaded anew, since its file has changed, is another one."""
+    return is_stable(template.environment, template.name)
 
 
 def is_stable(environment: Environment, name: str) -> bool:
