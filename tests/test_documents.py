@@ -22,6 +22,13 @@ def test_the_public_address_stands_in_one_place() -> None:
     assert not [path for path in own if address in path.read_text(encoding="utf-8")]
 
 
+def test_the_readme_shows_the_pictures_that_are_made() -> None:
+    made = re.findall(r'browser, "(.*?)"', read("docs/screenshots.py"))
+    shown = re.findall(r"]\(docs/(.*?)\)", read("README.md"))
+    assert sorted(shown) == sorted(f"{name}.png" for name in made)
+    assert {path.name for path in (ROOT / "docs").glob("*.*")} == {"screenshots.py", *shown}
+
+
 def test_the_message_after_a_copy_names_commands_that_exist(
     copy: Copy, newest: Environment
 ) -> None:

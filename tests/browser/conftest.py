@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 from tests.browser.programs import install_packages, run_chromium
-from tests.browser.site import DEMO, Site, prepare, serve
+from tests.browser.site import Site, prepare, serve
 from tests.conftest import copy_project, get_folder
 from tests.environments import Environment
 
@@ -101,12 +101,3 @@ def page(browser: Browser, complaints: list[str]) -> Iterator[Page]:
         page.on("request", note_request)
         yield page
     assert not complaints
-
-
-def log_in(page: Page, site: Site) -> None:
-    """Log in as DEMO, by way of the form."""
-    page.goto(f"{site.address}accounts/login/")
-    page.get_by_label("Username").fill(DEMO)
-    page.get_by_label("Password").fill(DEMO)
-    page.get_by_role("button", name="Log in").click()
-    page.get_by_text(f"Hello, {DEMO}").wait_for()

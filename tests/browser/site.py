@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 import yaml
+from playwright.sync_api import Page
 
 from tests.environments import SCRIPTS, Environment, clean_environment
 
@@ -75,6 +76,15 @@ def serve(
         ),
     ):
         yield Site(site, fakes, names)
+
+
+def log_in(page: Page, site: Site) -> None:
+    """Log in as DEMO, by way of the form."""
+    page.goto(f"{site.address}accounts/login/")
+    page.get_by_label("Username").fill(DEMO)
+    page.get_by_label("Password").fill(DEMO)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_text(f"Hello, {DEMO}").wait_for()
 
 
 @contextmanager

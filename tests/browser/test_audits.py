@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.conftest import Serve, log_in, needed
+from tests.browser.conftest import Serve, needed
 from tests.browser.programs import check_html, run_lighthouse
 from tests.browser.sight import find_violations, fits, try_looks
+from tests.browser.site import log_in
 from tests.browser.test_homepage import PATHS
 
 

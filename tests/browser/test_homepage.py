@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Serve, log_in
+from tests.browser.conftest import Serve
 from tests.browser.service import run_service
 from tests.browser.sight import find_violations, list_heard, list_seen, try_looks
-from tests.browser.site import DEMO
+from tests.browser.site import DEMO, log_in
 from tests.test_rendering import STYLES
 
 PATHS = ["", *(f"compare/{style}/" for style in STYLES)]
