@@ -1,10 +1,15 @@
 """Make the pictures of README.md: `uv run docs/screenshots.py`, with Chromium installed."""
 
+import io
+import re
+import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Browser
+from rich.console import Console
+from rich.text import Text
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -12,11 +17,12 @@ from tests.browser.programs import run_chromium
 from tests.browser.sight import Look
 from tests.browser.site import Site, log_in, prepare, serve
 from tests.conftest import ROOT, copy_project, copy_template
-from tests.environments import Environment, make_environments
+from tests.environments import SCRIPTS, Environment, clean_environment, make_environments
 
 HERE = Path(__file__).parent
 DESK = Look(1160, 800, "light")
 PHONE = Look(390, 844, "dark")
+COLUMNS = 84  # of the terminal
 
 
 def main() -> None:
@@ -37,6 +43,7 @@ def main() -> None:
             photograph(browser, "homepage-one-failed", site, DESK)
             site.break_service("recco", "")
             photograph(browser, "comparison", site, DESK, "compare/", runs=10)
+        draw_terminal("terminal", large, newest, "compare")
 
 
 def photograph(
@@ -61,6 +68,28 @@ def photograph(
         for _ in range(runs - 1):
             page.get_by_role("button", name="Run again").click()
         page.screenshot(path=HERE / f"{name}.png", full_page=look != PHONE)
+
+
+def draw_terminal(name: str, project: Path, environment: Environment, command: str) -> None:
+    """Write `name`.svg, what a command of `manage.py` prints into a terminal with colours."""
+    process = subprocess.run(
+        [environment.path / SCRIPTS / "python", "manage.py", command],
+        cwd=project,
+        env={
+            **clean_environment(),
+            "COLUMNS": str(COLUMNS),
+            "FORCE_COLOR": "1",
+            "TERM": "xterm-256color",
+        },
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=True,
+    )
+    console = Console(file=io.StringIO(), record=True, width=COLUMNS)
+    console.print(Text.from_ansi(process.stdout))
+    drawing = console.export_svg(title=f"uv run manage.py {command}")
+    fontless = re.sub(r"@font-face \{.*?\}\s*", "", drawing, flags=re.DOTALL)  # they are elsewhere
+    (HERE / f"{name}.svg").write_text(fontless, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The documents say what is."""
 
 import re
+from pathlib import Path
 
 from tests.conftest import ROOT, Copy
 from tests.environments import Environment
@@ -23,9 +24,9 @@ def test_the_public_address_stands_in_one_place() -> None:
 
 
 def test_the_readme_shows_the_pictures_that_are_made() -> None:
-    made = re.findall(r'browser, "(.*?)"', read("docs/screenshots.py"))
+    made = re.findall(r' (?:photograph|draw_terminal)\(.*?"([\w.-]+)"', read("docs/screenshots.py"))
     shown = re.findall(r"]\(docs/(.*?)\)", read("README.md"))
-    assert sorted(shown) == sorted(f"{name}.png" for name in made)
+    assert sorted(Path(name).stem for name in shown) == sorted(made)
     assert {path.name for path in (ROOT / "docs").glob("*.*")} == {"screenshots.py", *shown}
 
 
