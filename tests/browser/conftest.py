@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 from tests.browser.programs import install_packages, run_chromium
 from tests.browser.site import Site, prepare, serve
@@ -16,6 +16,8 @@ from tests.conftest import copy_project, get_folder
 from tests.environments import Environment
 
 Serve = Callable[..., Site]
+
+expect.set_options(timeout=60_000)  # as on a busy machine: only a failure takes so long
 
 
 @contextmanager
