@@ -82,12 +82,20 @@ def check_html(packages: Path, pages: list[Path]) -> list[str]:
 def run_lighthouse(packages: Path, address: str) -> dict[str, Any]:
     """Lighthouse's report on a page, as on a mobile phone, its default. Raises LookupError."""
     os.environ["CHROME_PATH"] = find_program(*CHROMIUM)
-    report = _run(
-        *(find_program("node"), str(packages / "lighthouse/cli/index.js"), address),
-        *("--output=json", "--quiet", f"--chrome-flags={' '.join(['--headless=new', *FLAGS])}"),
-    )
-    result: dict[str, Any] = json.loads(report)
-    return result
+    lighthouse = (find_program("node"), str(packages / "lighthouse/cli/index.js"))
+    flags = " ".join(["--headless=new", *FLAGS])
+    with TemporaryDirectory() as temporary:
+        path = Path(temporary) / "report.json"  # through a pipe it may come cut off
+        options = ("--quiet", "--output=json", f"--output-path={path}", f"--chrome-flags={flags}")
+        for _ in range(5):  # on a busy machine it may miss the beginning, and asks to be run again
+            process = subprocess.run(
+                [*lighthouse, address, *options], capture_output=True, encoding="utf-8", timeout=300
+            )
+            assert path.exists(), process.stderr
+            report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if "runtimeError" not in report:
+                return report
+    raise AssertionError(report["runtimeError"]["message"])
 
 
 def _run(*command: str) -> str:
