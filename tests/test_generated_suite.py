@@ -1,7 +1,6 @@
 """Generated projects pass their own tests, with full coverage, and strict types."""
 
 import re
-from itertools import product
 
 import pytest
 
@@ -9,10 +8,11 @@ from tests.conftest import Copy
 from tests.environments import Environment
 from tests.test_rendering import COUNTS, PROJECT_NAMES, STYLES, awkward_names
 
-# Every style with every count, and either with both Pythons.
+# Every count and every style with both Pythons: a project has the views of all styles, whichever it chose.
 ROWS = [
-    (style, count, ["oldest", "newest"][index % 2])
-    for index, (style, count) in enumerate(product(STYLES, COUNTS))
+    (STYLES[(index + 2 * end) % len(STYLES)], count, environment)
+    for index, count in enumerate(COUNTS)
+    for end, environment in enumerate(["oldest", "newest"])
 ]
 
 

@@ -84,14 +84,14 @@ def draw_cover(book: Book) -> str:
     figure = _SHAPES[book.shelf].format(ink=ink, shape=shape, x=40 + number % 100)
     lines = wrap(book.title, 14, break_long_words=False)
     title = "".join(
-        f'<text x="14" y="{38 + 24 * row}" font-size="20" font-weight="700">{escape(line)}</text>'
+        f'<text x="14" y="{38 + 21 * row}" font-size="17" font-weight="700">{escape(line)}</text>'
         for row, line in enumerate(lines)
     )
     svg = (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 180 270">'
         f'<path d="M0 0h180v270H0z" fill="{ground}"/>{figure}'
         f'<g fill="{ink}" font-family="Georgia,serif">{title}'
-        f'<text x="14" y="{38 + 24 * len(lines)}" font-size="13">{escape(book.author)}</text></g>'
+        f'<text x="14" y="{38 + 21 * len(lines)}" font-size="13">{escape(book.author)}</text></g>'
         "</svg>"
     )
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()

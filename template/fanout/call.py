@@ -117,10 +117,9 @@ class Call:
         return section
 
     def _make_section(self, state: State, answer: Answer | None, error: str = "") -> Section:
-        name = self.service.name
         return Section(
-            name=name,
-            title=(answer and answer.data["title"]) or name.replace("_", " ").capitalize(),
+            name=self.service.name,
+            title=(answer and answer.data["title"]) or self.service.title,
             state=state,
             start=self._start,
             duration=self._elapsed(),

@@ -1,5 +1,7 @@
 """The HTML of a section, made once for all pages that show the same answer in the same way."""
 
+import logging
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -13,7 +15,27 @@ from jinja2.tests import TESTS
 
 from fanout.section import Section
 
+logger = logging.getLogger("fanout")
+
 STABLE = {"name", "title", "items", "data"}  # what a section has of its answer alone
+
+
+def show_section(
+    section: Section, request: HttpRequest, *, strict: bool = False
+) -> tuple[Section, str]:
+    """The section and its HTML; one that its template cannot show is a failed one without.
+
+    If `strict`, raises what the template raises.
+    """
+    if section.state == "failed":
+        return section, ""
+    try:
+        return section, render_section(section, request)
+    except Exception:
+        if strict:
+            raise
+        logger.exception("%s has a template that fails", section.name)
+        return replace(section, state="failed", error="has a template that fails"), ""
 
 
 def render_section(section: Section, request: HttpRequest) -> str:

@@ -1,23 +1,20 @@
 """The response that shows a page."""
 
-import logging
 from collections.abc import Iterable
-from dataclasses import replace
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.cache import patch_vary_headers
 
 from fanout.headers import REQUEST_ID
 from fanout.page import Page
-from fanout.rendering import render_section
+from fanout.rendering import show_section
 from fanout.section import Section
 from fanout.visit import Visit
 
 RETRY_AFTER = 5  # seconds; a paused service is tried again by then
-
-logger = logging.getLogger("fanout")
 
 
 class PageResponse(HttpResponse):
@@ -28,44 +25,31 @@ class PageResponse(HttpResponse):
     ) -> None:
         """Render `sections`, which were made in `visit`, in that order."""
         waited = visit.deadline.elapsed()
-        rendered = [_render(section, request) for section in sections]
+        rendered = [show_section(s, request, strict=settings.DEBUG) for s in sections]
         self.page = Page(style=style, sections=tuple(s for s, _ in rendered), duration=waited)
-        context = {
-            "page": self.page,
-            "sections": rendered,
-            "viewer": visit.viewer,
-            "compare": settings.FANOUT_COMPARE,
-        }
+        context = make_context(self.page, visit, sections=rendered)
         html = render_to_string("fanout/home.html", context, request, using="jinja2")
-        super().__init__(
-            html,
-            status=self.page.status,
-            headers={
-                "Cache-Control": "private" if self.page.complete else "no-store",
-                "Server-Timing": _server_timing(self.page, visit.deadline.elapsed()),
-                "X-Fanout-Complete": "true" if self.page.complete else "false",
-                REQUEST_ID: visit.headers[REQUEST_ID],
-            },
-        )
-        if self.status_code == 503:
-            self.headers["Retry-After"] = str(RETRY_AFTER)
-        patch_vary_headers(self, ["Cookie"])
+        super().__init__(html, status=self.page.status)
+        set_headers(self, visit)
+        self.headers["Cache-Control"] = "private" if self.page.complete else "no-store"
+        self.headers["Server-Timing"] = make_timings(self.page, visit.deadline.elapsed())
+        self.headers["X-Fanout-Complete"] = "true" if self.page.complete else "false"
 
 
-def _render(section: Section, request: HttpRequest) -> tuple[Section, str]:
-    """The section and its HTML; one that its template cannot show is a failed one without."""
-    if section.state == "failed":
-        return section, ""
-    try:
-        return section, render_section(section, request)
-    except Exception:
-        if settings.DEBUG:
-            raise
-        logger.exception("%s has a template that fails", section.name)
-        return replace(section, state="failed", error="has a template that fails"), ""
+def make_context(page: Page, visit: Visit, **more: object) -> dict[str, object]:
+    """What a page's template gets."""
+    return {"page": page, "viewer": visit.viewer, "compare": settings.FANOUT_COMPARE, **more}
 
 
-def _server_timing(page: Page, total: float) -> str:
+def set_headers(response: HttpResponseBase, visit: Visit) -> None:
+    """Set the headers that do not depend on what is on the page."""
+    response.headers[REQUEST_ID] = visit.headers[REQUEST_ID]
+    if response.status_code == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER)
+    patch_vary_headers(response, ["Cookie"])
+
+
+def make_timings(page: Page, total: float) -> str:
     """Each call and the whole, in milliseconds, with the state of what is not ok.
 
     https://www.w3.org/TR/server-timing/

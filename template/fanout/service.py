@@ -54,6 +54,11 @@ class Service:
         self.bulkhead = Bulkhead(self.concurrency)
         self.retries = RetryBudget()
 
+    @property
+    def title(self) -> str:
+        """The heading of its section, if its answer has none."""
+        return self.name.replace("_", " ").capitalize()
+
     @cached_property
     def address(self) -> httpx.URL:
         """The URL, taken apart. Raises InvalidURL."""

@@ -24,12 +24,13 @@ from fanout.answer import remember
 from fanout.last_good import last_good
 from fanout.response import PageResponse
 from fanout.service import get_service
+from fanout.streaming import StreamedPageResponse
 from fanout.transport import ENGINES
 from fanout.views import VIEWS
 
 ENDLESS = {"fault=hang", "fault=trickle"}
 
-Get = Callable[[str], PageResponse]
+Get = Callable[[str], PageResponse | StreamedPageResponse]
 
 
 @contextmanager
@@ -157,12 +158,16 @@ def engine(request: pytest.FixtureRequest, settings: Settings) -> str:
 def get(request: pytest.FixtureRequest, client: Client, async_client: AsyncClient) -> Get:
     """Get the page of a style, through Django's ASGI handler and through its WSGI handler."""
 
-    def get(style: str) -> PageResponse:
+    async def aget(path: str) -> Any:
+        response: Any = await async_client.get(path)
+        if response.streaming:
+            response.streaming_content = [part async for part in response]
+        return response
+
+    def get(style: str) -> PageResponse | StreamedPageResponse:
         path = reverse(f"compare-{style}")
-        response: Any = (
-            client.get(path) if request.param == "wsgi" else async_to_sync(async_client.get)(path)
-        )
-        assert isinstance(response, PageResponse)
+        response = client.get(path) if request.param == "wsgi" else async_to_sync(aget)(path)
+        assert isinstance(response, PageResponse | StreamedPageResponse)
         return response
 
     return get

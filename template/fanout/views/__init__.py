@@ -5,10 +5,11 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from fanout.views import gather, naive, sync
+from fanout.views import gather, naive, stream, sync
 
 VIEWS: dict[str, Callable[[HttpRequest], Any]] = {
     "sync": sync.home,
     "naive": naive.home,
     "gather": gather.home,
+    "stream": stream.home,
 }

@@ -1,0 +1,109 @@
+"""The response that shows a page while its services still answer."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, StreamingHttpResponse
+from django.template.loader import get_template, render_to_string
+from django.utils.safestring import SafeString
+
+from fanout.page import Page
+from fanout.rendering import show_section
+from fanout.response import make_context, make_timings, set_headers
+from fanout.section import Section
+from fanout.service import services
+from fanout.visit import Visit
+
+CUT = SafeString("<!-- sections -->")  # where the page is parted to let them in
+
+
+async def stream_page(
+    request: HttpRequest, style: str, sections: AsyncGenerator[Section, None], visit: Visit
+) -> "StreamedPageResponse":
+    """The response, once its status is known: when every required service has answered."""
+    required = {service.name for service in services() if service.required}
+    arrived = []
+    while required:
+        section = await anext(sections)
+        arrived.append(section)
+        required.discard(section.name)
+    return StreamedPageResponse(request, style, arrived, sections, visit)
+
+
+class StreamedPageResponse(StreamingHttpResponse):
+    """A homepage in parts: its shell, each section when it arrives, and the end.
+
+    `page` is what has been sent; a section that has not arrived yet is empty.
+    """
+
+    def __init__(
+        self,
+        request: HttpRequest,
+        style: str,
+        arrived: Iterable[Section],
+        arriving: AsyncGenerator[Section, None],
+        visit: Visit,
+    ) -> None:
+        """Render the shell with the sections that have `arrived`; others come when they are there."""
+        self._request, self._visit = request, visit
+        self._waiting = {
+            s.name: Section(name=s.name, title=s.title, state="ok", start=0.0, duration=0.0)
+            for s in services()
+        }
+        self.page = Page(style=style, sections=tuple(self._waiting.values()), duration=0.0)
+        first = "".join(map(self._add, arrived))
+        shell, _ = self._render()
+        self._parts = self._stream(shell + first, arriving)
+        super().__init__(self._parts, status=self.page.status)
+        set_headers(self, visit)
+        self.headers["Cache-Control"] = "no-store"  # whether it will be complete is not known
+        self.headers["X-Accel-Buffering"] = "no"  # nginx and others keep parts back without it
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The parts; whoever stops taking them stops the calls, which Django alone would not."""
+        async with aclosing(self._parts):
+            async for part in super().__aiter__():
+                yield part
+
+    async def _stream(
+        self, shell: str, arriving: AsyncGenerator[Section, None]
+    ) -> AsyncGenerator[str, None]:
+        async with aclosing(arriving):
+            yield shell
+            if self._request.method == "HEAD":
+                return
+            async for section in arriving:
+                yield self._add(section)
+        _, end = self._render()
+        yield end
+        if settings.FANOUT_COMPARE:  # what buffered pages say in a header
+            yield f"<!-- Server-Timing: {make_timings(self.page, self.page.duration)} -->\n"
+
+    def _add(self, section: Section) -> str:
+        """Take a section into the page. Its HTML is the result."""
+        section, html = show_section(section, self._request)
+        del self._waiting[section.name]
+        sections = [section if section.name == s.name else s for s in self.page.sections]
+        self.page = replace(
+            self.page, sections=tuple(sections), duration=self._visit.deadline.elapsed()
+        )
+        template: Any = get_template("fanout/home.html", using="jinja2")
+        context = make_context(self.page, self._visit, sections=[(section, html)], slot=True)
+        block = template.template.blocks["sections"]
+        return "".join(block(template.template.new_context(context)))
+
+    def _render(self) -> tuple[str, str]:
+        """The page before its sections, and after them."""
+        waiting = list(self._waiting.values())
+        context = make_context(self.page, self._visit, sections=CUT, waiting=waiting)
+        html = render_to_string("fanout/stream.html", context, self._request, using="jinja2")
+        shell, cut, end = html.partition(CUT)
+        if not cut:
+            raise ImproperlyConfigured(
+                "fanout/home.html has no block named sections: that is where they are streamed to."
+            )
+        return shell, end
