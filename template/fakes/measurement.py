@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
@@ -14,8 +14,8 @@ from django.utils.text import get_text_list
 
 CLAIMS = {"sync": "sum", "naive": "sum", "gather": "slowest", "stream": "slowest"}
 WORDS = {"sum": "the sum of the services", "slowest": "the slowest service"}
-TOLERANCE = 0.1  # of what is claimed: how much more or less a page may take, and
-SLACK = 0.010  # seconds beside that, for the page itself
+TOLERANCE = 0.1  # of that time: how much more or less a page may take, and
+SLACK = 0.020  # seconds beside that, for the page itself
 
 Timings = dict[str, tuple[float, str]]  # seconds and state, of each service and of the `total`
 
@@ -124,9 +124,11 @@ async def _get(client: httpx.AsyncClient, path: str) -> Visit:
         # A streamed page knows its times only after its headers, and ends in a comment.
         comment = re.search(rb"<!-- Server-Timing: (.*) -->\s*\Z", body)
         said = response.headers.get("Server-Timing") or (comment[1].decode() if comment else "")
-        if response.status_code != 200 or not said:
+        if response.status_code != 200:
             to = response.headers.get("Location")
             problem = f"status {response.status_code}" + (f" to {to}" if to else "")
+        elif not said:
+            problem = "no Server-Timing"
     whole = perf_counter() - begin
     return Visit(first_byte=first_byte, whole=whole, timings=read_timings(said), problem=problem)
 
@@ -142,7 +144,7 @@ def summarize(
     timed = [visit for visit in visits if "total" in visit.timings]
     if not timed:
         raise CommandError(f"{style} cannot be measured: {describe(problems)}.")
-    whole = sorted(visit.whole for visit in timed)
+    whole = sorted(round(visit.whole, 6) for visit in timed)
     totals = [visit.timings["total"][0] for visit in timed]
     pages = [{name: v.timings[name] for name in required if name in v.timings} for v in timed]
     sums = [sum(time for time, _ in page.values()) for page in pages]
@@ -153,20 +155,24 @@ def summarize(
     states = Counter(state for page in pages for _, state in page.values())
     return Measurement(
         style=style,
-        p50=median(whole),
+        p50=_median(whole),
         p95=whole[-1 - len(whole) // 20],
-        first_byte=median(visit.first_byte for visit in timed),
-        pages_per_second=len(timed) / seconds,
-        total=median(totals),
-        sum=median(sums),
-        slowest=median(slowest),
-        slowest_required=median(needed),
-        over_sum=median(t - s for t, s in zip(totals, sums, strict=True)),
-        over_slowest=median(t - s for t, s in zip(totals, slowest, strict=True)),
+        first_byte=_median(visit.first_byte for visit in timed),
+        pages_per_second=round(len(timed) / seconds, 1),
+        total=_median(totals),
+        sum=_median(sums),
+        slowest=_median(slowest),
+        slowest_required=_median(needed),
+        over_sum=_median(t - s for t, s in zip(totals, sums, strict=True)),
+        over_slowest=_median(t - s for t, s in zip(totals, slowest, strict=True)),
         failed_sections=states["failed"],
         stale_sections=states["stale"],
         problems=dict(problems),
     )
+
+
+def _median(seconds: Iterable[float]) -> float:
+    return round(median(seconds), 6)
 
 
 def describe(problems: Mapping[str, int]) -> str:
@@ -175,23 +181,31 @@ def describe(problems: Mapping[str, int]) -> str:
 
 
 def judge(measurements: Sequence[Measurement]) -> tuple[bool | None, str]:
-    """Whether all that is claimed holds, None if that cannot be told, and a sentence that says it."""
-    total = max(m.sum for m in measurements)
-    slowest = max(m.slowest for m in measurements)
-    failed = sum(m.failed_sections for m in measurements)
-    but = f" {failed} sections failed, and count with the time until they did." if failed else ""
+    """Whether all that is claimed holds, None if that cannot be told, and a line that says it."""
+    total = median(m.sum for m in measurements)
+    slowest = median(m.slowest for m in measurements)
+    failed = any(m.failed_sections for m in measurements)
+    but = " Sections failed, and count with the time until they did." if failed else ""
     if slowest < SLACK:
-        return None, f"The services answer at once: there is nothing to wait for.{but}"
+        return None, f"The services answer at once, so there is nothing to wait for.{but}"
     if total - slowest <= TOLERANCE * slowest + SLACK:
-        both = f"The services take {show_ms(total)} together, the slowest {show_ms(slowest)}"
-        return None, f"{both}: there is nothing to tell apart.{but}"
-    held = []
-    for claim, words in WORDS.items():
-        if those := [m for m in measurements if CLAIMS[m.style] == claim and not m.complaint]:
-            takes = f"take{'s' if len(those) == 1 else ''} {words}"
-            styles = get_text_list([m.style for m in those], "and")
-            held.append(f"{styles} {takes} ({show_ms(median(m.claimed for m in those))})")
-    holds = ", ".join(held)
-    if broken := "; ".join(m.complaint for m in measurements if m.complaint):
-        return False, f"Does not hold here: {broken}.{f' Holds: {holds}.' if held else ''}{but}"
+        both = f"The slowest service takes {show_ms(slowest)}, all together take {show_ms(total)}"
+        return None, f"{both}: nothing to tell the styles apart.{but}"
+    holds = ", ".join(filter(None, (_confirm(claim, measurements) for claim in WORDS)))
+    if broken := "; ".join(filter(None, (m.complaint for m in measurements))):
+        return False, f"Does not hold here: {broken}.{holds and f' Holds: {holds}.'}{but}"
     return True, f"Holds here: {holds}.{but}"
+
+
+def _confirm(claim: str, measurements: Sequence[Measurement]) -> str:
+    """What holds of that claim, if anything."""
+    those = [m for m in measurements if CLAIMS[m.style] == claim and not m.complaint]
+    if not those:
+        return ""
+    styles = get_text_list([m.style for m in those], "and")
+    begins = [
+        f", stream begins after {show_ms(m.first_byte)}" for m in those if m.style == "stream"
+    ]
+    return (
+        f"{styles} = {WORDS[claim]} ({show_ms(median(m.claimed for m in those))}){''.join(begins)}"
+    )

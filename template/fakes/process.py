@@ -1,12 +1,13 @@
 """Commands of manage.py that run beside a block of code, and end with it."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread
 
 from django.conf import settings
@@ -40,6 +41,7 @@ def run_server(**variables: str) -> Iterator[str]:
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
+        process_group=0 if hasattr(os, "killpg") else None,
     ) as process:
         lines = iter(process.stdout or ())
         printed: deque[str] = deque(maxlen=20)
@@ -54,12 +56,17 @@ def run_server(**variables: str) -> Iterator[str]:
             reader.start()
             try:
                 yield address
-            except CommandError:
+            except CommandError as error:
                 if process.poll() is None:
                     raise
-                raise CommandError(f"The server died. It said last: {printed[-1]}") from None
+                last = printed[-1].strip()
+                raise CommandError(f"{error} The server has ended. It said last: {last}") from None
         finally:
             process.terminate()
+            process.wait()
+            if hasattr(os, "killpg"):  # ends what a server leaves that was killed
+                with suppress(OSError):
+                    os.killpg(process.pid, signal.SIGKILL)
             if reader.ident:
                 reader.join()
 

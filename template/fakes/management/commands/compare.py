@@ -42,6 +42,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         """Measure, unless something stands against it, and show what came out."""
         pages, at_once = (_read_count(name, options[name]) for name in ("pages", "concurrency"))
+        at_once = min(at_once, pages)
         if not find_spec("rich"):
             raise CommandError("compare needs the packages of the dev group: run uv sync.")
         try:
@@ -77,8 +78,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(found, indent=2))
             return
         mode = ", in development mode" if settings.DEBUG else ""
-        names = ", ".join(service.name for service in services())
-        self.stdout.write(f"{pages} pages of each style, {at_once} at once{mode}, from {names}")
+        count = f"{len(services())} service{'s' if len(services()) > 1 else ''}"
+        self.stdout.write(f"{count}, {pages} pages of each style, {at_once} at once{mode}")
         self.stdout.write(f"{_draw(alone, together)}\n{verdict}")
 
 
@@ -122,8 +123,8 @@ async def _visit(
                 task = progress.add_task(style, total=ALONE + at_once + pages)
                 path = f"{reverse('home')}compare/{style}/"
                 run = partial(measure, client, path, required, partial(progress.advance, task))
-                alone.append(await run(style, ALONE, 1))
                 await run(style, at_once, at_once)  # makes connections and threads
+                alone.append(await run(style, ALONE, 1))
                 together.append(await run(style, pages, at_once))
     return alone, together
 
@@ -132,7 +133,7 @@ def _draw(alone: Sequence[Measurement], together: Sequence[Measurement]) -> str:
     """A table and bars, as wide as the terminal; what is no terminal gets no control codes."""
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     console = Console()
@@ -146,9 +147,9 @@ def _draw(alone: Sequence[Measurement], together: Sequence[Measurement]) -> str:
         "failed": [str(m.failed_sections) for m in together],
         "stale": [str(m.stale_sections) for m in together],
     }
-    if all(m.first_byte > 0.9 * m.p50 for m in together):
-        del columns["1st byte"]
-    table = Table(box=box.SIMPLE_HEAD)
+    if not any(m.stale_sections for m in together):
+        del columns["stale"]
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
     for title in columns:
         table.add_column(title, justify="left" if title == "style" else "right")
     for row in zip(*columns.values(), strict=True):
@@ -158,13 +159,12 @@ def _draw(alone: Sequence[Measurement], together: Sequence[Measurement]) -> str:
     lengths.append(("the slowest", median(m.slowest for m in alone)))
     scale = (console.width - 30) / max(length for _, length in lengths)
     block = "#" if console.options.ascii_only else "█"
-    bars = Table.grid(padding=(0, 1))
+    bars = Table.grid("", "", Column(justify="right"), padding=(0, 1))
     for label, length in lengths:
         bars.add_row(f" {label}", Text(block * round(scale * length), "magenta"), show_ms(length))
     with console.capture() as capture:
-        console.print(table)
-        for m in together:
-            if m.problems:
-                console.print(f" {m.style}: {describe(m.problems)}", markup=False)
-        console.print(" One page at a time:", bars)
+        console.print("", table)
+        for m in filter(lambda m: m.problems, together):
+            console.print(f" {m.style}: {describe(m.problems)}", markup=False)
+        console.print("\n One page at a time:", bars)
     return capture.get()
