@@ -26,17 +26,22 @@ class Environment:
 
     def run(self, project: Path, *command: str, **variables: str) -> str:
         """What `command` prints, run in `project`; AssertionError with all of it if it fails."""
-        process = subprocess.run(
-            [self.path / SCRIPTS / command[0], *command[1:]],
-            cwd=project,
-            env={**clean_environment(), **variables},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-            timeout=900,
-        )
-        printed = process.stdout + process.stderr
+        try:
+            process = subprocess.run(
+                [self.path / SCRIPTS / command[0], *command[1:]],
+                cwd=project,
+                env={**clean_environment(), **variables},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                check=False,
+                timeout=900,
+            )
+        except subprocess.TimeoutExpired as error:
+            printed = (error.stdout or b"").decode()
+            raise AssertionError(f"{' '.join(command)} in {project} hangs:\n{printed}") from None
+        printed = process.stdout
         assert process.returncode == 0, f"{' '.join(command)} in {project}:\n{printed}"
         return printed
 

@@ -1,4 +1,4 @@
-"""Every URL of the template: the homepage in every style, log-in, the admin, health."""
+"""Every URL of the template: the homepage in every style and their comparison, log-in, the admin, health."""
 
 from django.conf import settings
 from django.contrib import admin
@@ -7,6 +7,7 @@ from django.urls import path
 
 from fanout.health import livez, readyz
 from fanout.views import VIEWS
+from fanout.views.compare import compare
 
 login = LoginView.as_view(extra_context={"title": settings.FANOUT_TITLE})
 
@@ -21,5 +22,9 @@ urlpatterns = [
 
 if settings.FANOUT_COMPARE:
     urlpatterns += [
-        path(f"compare/{style}/", view, name=f"compare-{style}") for style, view in VIEWS.items()
+        path("compare/", compare, name="compare"),
+        *(
+            path(f"compare/{style}/", view, name=f"compare-{style}")
+            for style, view in VIEWS.items()
+        ),
     ]

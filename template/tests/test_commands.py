@@ -45,7 +45,8 @@ def test_dev_runs_the_site_and_the_fakes_until_ctrl_c(manage: Manage) -> None:
     process = manage("dev", "--port", str(port))
     printed = "".join(read_until(process, "Ctrl-C"))
     assert f"Homepage  {site} " in printed
-    assert all(f"Compare   {site}compare/{style}/\n" in printed for style in VIEWS)
+    assert f"Compare   {site}compare/\n" in printed
+    assert all(f" {site}compare/{style}/\n" in printed for style in VIEWS)
     assert f"Fakes     {fakes} " in printed
     response = httpx.get(site, timeout=20)
     assert response.status_code == 200

@@ -53,7 +53,9 @@ class Command(BaseCommand):
         """Print every address."""
         site = f"http://127.0.0.1:{port}/"
         lines = [f"Homepage  {site}  ({settings.FANOUT_STYLE})"]
-        lines += [f"Compare   {site}compare/{s}/" for s in VIEWS if settings.FANOUT_COMPARE]
+        if settings.FANOUT_COMPARE:
+            lines.append(f"Compare   {site}compare/")
+            lines += [f"          {site}compare/{style}/" for style in VIEWS]
         lines += [f"Log in    {site}accounts/login/  as {DEMO}, password {DEMO}"]
         if faked:
             lines.append(f"Fakes     http://127.0.0.1:{port + 1}/  where you can break them")
