@@ -338,6 +338,7 @@ MEASURED = Measurement(
     slowest_required=0.0,
     over_sum=0.005,
     over_slowest=0.065,
+    sections=2,
     failed_sections=0,
     stale_sections=0,
     problems={},
@@ -373,6 +374,12 @@ SYNC = "sync and naive = the sum of the services (210 ms)"
             False,
             "Does not hold here: gather took 190 ms, 27% more than the slowest service. "
             f"Holds: {SYNC}, stream = the slowest service (150 ms), stream begins after 3 ms.",
+        ),
+        (
+            change(2, over_slowest=0.04, sections=12),
+            True,
+            f"Holds here: {SYNC}, gather and stream = the slowest service (150 ms), "
+            "stream begins after 3 ms.",
         ),
         (
             change(1, total=0.155, over_sum=-0.055),
