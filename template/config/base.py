@@ -22,7 +22,7 @@ ALLOWED_HOSTS = [
 INSTALLED_APPS = [
     "homepage",  # before fanout: its templates and static files win
     "fanout",
-    "fakes",  # manage.py dev and manage.py fakes
+    "fakes",  # manage.py dev, compare and fakes
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
