@@ -220,7 +220,7 @@ def test_an_account_is_closed_to_an_address_that_guesses(post: Post, clock: Any)
     assert 'name="username" value="viewer"' in html
     assert "This field is required" not in html
     assert "sessionid" not in refused.cookies
-    assert post("right", username=" VIEWER").status_code == 429
+    assert post("right", username=" \uff36IEWER").status_code == 429
     assert post("wrong", username="other").status_code == 200
     assert post("right", address="192.0.2.2").status_code == 302
     clock.now += 200
