@@ -147,11 +147,12 @@ SECURE_CSP = {
 }
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": SECURE_CSP}  # what Django 5.2's django-csp reads
 
-# What no page needs of a browser, and nobody who gets into one may use.
+# What no page needs of a browser, and nobody who gets into one may use. Browsers complain about
+# features that they do not know: Chromium knows no bluetooth on Linux.
 PERMISSIONS_POLICY: dict[str, list[str]] = {
     feature: []
     for feature in (
-        *("accelerometer", "autoplay", "bluetooth", "camera", "display-capture", "encrypted-media"),
+        *("accelerometer", "autoplay", "camera", "display-capture", "encrypted-media"),
         *("fullscreen", "geolocation", "gyroscope", "hid", "magnetometer", "microphone", "midi"),
         *("payment", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking"),
     )
