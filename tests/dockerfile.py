@@ -4,7 +4,6 @@ A path like /app is below that folder, and the base image is a Python of this ma
 isolated: it shows that the steps work and what they leave, not what an engine adds.
 """
 
-import io
 import json
 import os
 import re
@@ -48,7 +47,7 @@ class Stage:
 
 def build(context: Path, scratch: Path, python: str, uv: str) -> dict[str, Stage]:
     """The stages of the Dockerfile in `context`. Raises AssertionError for a step that fails."""
-    parser = DockerfileParser(fileobj=io.BytesIO((context / "Dockerfile").read_bytes()))
+    parser = DockerfileParser(str(context))
     stages: dict[str, Stage] = {}
     for step in parser.structure:
         instruction, value = step["instruction"], step["value"]
