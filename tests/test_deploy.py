@@ -254,8 +254,10 @@ def test_compose_asks_for_the_secrets_and_takes_those_of_the_readme(
 ) -> None:
     refused = compose(project, "config")
     assert refused.returncode != 0
+    text = (project / "compose.yaml").read_text("utf-8")
     for name in ("DJANGO_SECRET_KEY", "POSTGRES_PASSWORD"):
         assert f"required variable {name} is missing a value" in refused.stderr
+        assert text.count(f"${{{name}:?") == text.count(f"${{{name}")  # no default anywhere
     shutil.copy(project / ".env.example", project / ".env")  # a copy of it is still not enough
     assert compose(project, "config").returncode != 0
     readme = (project / "README.md").read_text("utf-8")

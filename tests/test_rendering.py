@@ -20,7 +20,18 @@ PROJECT_NAMES = [
     "'''\"\"\"\\",
     "本" * 60,
 ]
-SERVICE_NAMES = ["promo", "a", "x" * 40, "self", "items", "request", "print", "settings", "page"]
+SERVICE_NAMES = [
+    "promo",
+    "a",
+    "x" * 40,
+    "self",
+    "items",
+    "request",
+    "print",
+    "settings",
+    "page",
+    "end_",
+]
 
 
 def awkward_names(count: int) -> str:
