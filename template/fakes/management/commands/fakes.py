@@ -21,7 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Where to listen: at the port of FAKES_URL, unless another one is given."""
-        parser.add_argument("--host", default="127.0.0.1", help="in a container 0.0.0.0 or ::")
+        parser.add_argument("--host", default="127.0.0.1", help="in a container 0.0.0.0")
         parser.add_argument("--port", type=int, default=urlsplit(settings.FAKES_URL).port or 8001)
 
     def handle(self, *, host: str, port: int, **options: Any) -> None:
