@@ -75,8 +75,8 @@ def test_what_is_not_chosen_leaves_no_trace(copy: Copy) -> None:
     assert container.keys() - none.keys() == CONTAINER
     assert {path.split("/")[0] for path in kubernetes.keys() - container.keys()} == {"deploy"}
     for files, traces in (
-        (none, rb"docker|compose\.yaml|postgres_password|kube|deploy/"),
-        (container, rb"kube|deploy/"),
+        (none, rb"docker|compose\.yaml|postgres_password|kubectl|kustom|deploy/"),
+        (container, rb"kubectl|kustom|deploy/"),
     ):
         for path, content in files.items():
             if path not in (".dockerignore", ".copier-answers.yml"):
