@@ -1,10 +1,16 @@
-"""A visit: one request for a page, as far as its calls need to know it."""
+"""A visit: one request for a page, as far as its calls need to know it.
+
+Whoever asked the database gives the connection back before services are called: else each page that
+waits would keep one.
+"""
 
 from dataclasses import dataclass
 
 import httpx
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.db import close_old_connections
 from django.http import HttpRequest
 
 from fanout.deadline import Deadline
@@ -25,12 +31,22 @@ class Visit:
 def get_visit(request: HttpRequest) -> Visit:
     """Start a visit. Asks the database who is logged in, but only if the visitor has a session."""
     deadline = Deadline(settings.FANOUT_DEADLINE)
-    user = request.user
-    return Visit(deadline, user if user.is_authenticated else None, make_headers(request.headers))
+    viewer = request.user if request.user.is_authenticated else None
+    if _has_asked(request, viewer):
+        close_old_connections()
+    return Visit(deadline, viewer, make_headers(request.headers))
 
 
 async def aget_visit(request: HttpRequest) -> Visit:
     """Start a visit, without blocking the event loop."""
     deadline = Deadline(settings.FANOUT_DEADLINE)
     user = await request.auser()
-    return Visit(deadline, user if user.is_authenticated else None, make_headers(request.headers))
+    viewer = user if user.is_authenticated else None
+    if _has_asked(request, viewer):
+        await sync_to_async(close_old_connections)()
+    return Visit(deadline, viewer, make_headers(request.headers))
+
+
+def _has_asked(request: HttpRequest, viewer: Viewer) -> bool:
+    """Whether the database was asked: not for a visitor without a session."""
+    return viewer is not None or settings.SESSION_COOKIE_NAME in request.COOKIES

@@ -12,6 +12,7 @@ from pytest_django import Settings
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from fanout import visit
 from fanout.asgi import get_asgi_application
 from tests.conftest import Get, serve
 
@@ -61,6 +62,22 @@ def log_in(client: Client, async_client: AsyncClient) -> LogIn:
         return user
 
     return log_in
+
+
+@pytest.mark.django_db
+def test_no_page_keeps_a_connection_of_the_database_while_it_waits_for_services(
+    get: Get,
+    style: str,
+    calls: list[Request],
+    log_in: LogIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log_in("viewer")
+    calls_before: list[int] = []
+    monkeypatch.setattr(visit, "close_old_connections", lambda: calls_before.append(len(calls)))
+    get(style)
+    assert calls_before == [0]
+    assert len(calls) == 2
 
 
 @pytest.mark.django_db
