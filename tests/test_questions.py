@@ -46,6 +46,7 @@ from tests.test_rendering import read_answers
         ({"service_names": "promo, nul"}, 'service_names.*"nul" is reserved'),
         ({"service_names": "promo, " + "x" * 41}, "service_names.*longer than 40 characters"),
         ({"style": "fast"}, "style.*'fast' is not in"),
+        ({"deploy": "heroku"}, "deploy.*'heroku' is not in"),
     ],
 )
 def test_a_bad_answer_is_refused_by_name(
@@ -182,6 +183,8 @@ def test_the_prompts_explain_a_refusal_and_keep_what_was_typed(
     child.send("\x7f" * len(", class") + "\r")
     child.expect("How does the homepage wait.*gather")
     child.send("\x1b[B\r")  # the next one
+    child.expect("files to run it in containers.*none")
+    child.send("\x1b[B\r")
     child.expect("Your project is ready")
     child.expect(pexpect.EOF)
     child.close()
@@ -191,4 +194,5 @@ def test_the_prompts_explain_a_refusal_and_keep_what_was_typed(
         "service_count": 3,
         "service_names": "promo, recco, reviews",
         "style": "naive",
+        "deploy": "container",
     }

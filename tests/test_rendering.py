@@ -11,6 +11,7 @@ from tests.conftest import ROOT, Copy
 from tests.environments import Environment
 
 STYLES = ["sync", "naive", "gather", "stream"]
+DEPLOYS = ["none", "container", "kubernetes"]
 COUNTS = [1, 2, 3, 8, 32]
 PROJECT_NAMES = [
     "Bookshop",
@@ -19,7 +20,18 @@ PROJECT_NAMES = [
     "'''\"\"\"\\",
     "本" * 60,
 ]
-SERVICE_NAMES = ["promo", "a", "x" * 40, "self", "items", "request", "print", "settings", "page"]
+SERVICE_NAMES = [
+    "promo",
+    "a",
+    "x" * 40,
+    "self",
+    "items",
+    "request",
+    "print",
+    "settings",
+    "page",
+    "end_",
+]
 
 
 def awkward_names(count: int) -> str:
@@ -30,23 +42,25 @@ def awkward_names(count: int) -> str:
 
 # Every two of these answers together; only the count and the names have anything to do with each other.
 ROWS = [
-    (STYLES[index % len(STYLES)], count, name)
+    (STYLES[index % len(STYLES)], count, name, DEPLOYS[index % len(DEPLOYS)])
     for index, (count, name) in enumerate(product(COUNTS, PROJECT_NAMES))
 ]
 
 
-@pytest.mark.parametrize(("style", "count", "project_name"), ROWS)
+@pytest.mark.parametrize(("style", "count", "project_name", "deploy"), ROWS)
 def test_a_project_is_in_order(
-    copy: Copy, newest: Environment, style: str, count: int, project_name: str
+    copy: Copy, newest: Environment, style: str, count: int, project_name: str, deploy: str
 ) -> None:
     names = awkward_names(count)
-    project = copy(project_name=project_name, service_count=count, service_names=names, style=style)
-    assert read_answers(project) == {
+    answers = {
         "project_name": project_name,
         "service_count": count,
         "service_names": names,
         "style": style,
+        "deploy": deploy,
     }
+    project = copy(**answers)
+    assert read_answers(project) == answers
     for module in project.rglob("*.py"):
         compile(module.read_text(encoding="utf-8"), module, "exec")
     generated: dict[str, object] = {}
@@ -66,6 +80,7 @@ def test_defaults_alone_are_enough(copy: Copy) -> None:
         "service_count": 2,
         "service_names": "promo, recco",
         "style": "gather",
+        "deploy": "none",
     }
 
 
@@ -79,7 +94,9 @@ def test_nothing_but_the_project_is_copied(copy: Copy) -> None:
 
 
 def test_file_names_are_legal_on_windows(copy: Copy) -> None:
-    for path in [*read_files(copy()), *(str(p) for p in (ROOT / "template").rglob("*.jinja"))]:
+    names = [str(path) for path in (ROOT / "template").rglob("*{*")]
+    assert len(names) > 4
+    for path in [*read_files(copy(deploy="kubernetes")), *names]:
         assert not set(path) & set('|":?*<>'), path
 
 

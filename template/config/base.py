@@ -6,6 +6,7 @@ from pathlib import Path
 from environs import env
 
 from config import generated
+from config.database import get_database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -68,12 +69,8 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {
-    "default": {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": BASE_DIR / "db.sqlite3",
-    },
-}
+# postgres://user:password@host/name; an empty one is a file of SQLite's.
+DATABASES = {"default": get_database(env.str("DATABASE_URL", default=""), BASE_DIR / "db.sqlite3")}
 
 # Where the processes share the last good answers of services: redis://, rediss://, valkey:// or
 # valkeys://; without one, each process has its own.
@@ -141,8 +138,9 @@ FANOUT_DEADLINE = env.float("FANOUT_DEADLINE", default=5.0)  # seconds, for a wh
 FANOUT_TRANSPORT = env.str("FANOUT_TRANSPORT", default="pyreqwest")  # or "httpx", pure Python
 FANOUT: dict[str, dict[str, object]] = {}
 
-# Where `manage.py fakes` listens; in development it stands in for every service without a URL.
-FAKES_URL = env.str("FAKES_URL", default="http://127.0.0.1:8001") if DEBUG else ""
+# Where `manage.py fakes` listens; it stands in for every service without a URL. Production has none
+# unless it is set.
+FAKES_URL = env.str("FAKES_URL", default="http://127.0.0.1:8001" if DEBUG else "")
 FAKES_LATENCY_MS = env.str("FAKES_LATENCY_MS", default="")  # "promo:80,recco:120"
 
 FANOUT_SERVICES = {

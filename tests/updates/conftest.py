@@ -68,15 +68,18 @@ def make(scratch: Path, repository: Path) -> Callable[..., Path]:
     """Make a committed project of version v0.1.0, a copy of one with the same answers."""
 
     @cache
-    def original(style: str, count: int) -> Path:
-        path = scratch / f"{style}-{count}"
-        copy_version(repository, path, "v0.1.0", style=style, service_count=count)
+    def original(style: str, count: int, deploy: str) -> Path:
+        path = scratch / f"{style}-{count}-{deploy}"
+        answers = {"style": style, "service_count": count, "deploy": deploy}
+        copy_version(repository, path, "v0.1.0", **answers)
         commit(path, "from the template")
         return path
 
-    def make(name: str = "project", style: str = "gather", count: int = 2) -> Path:
+    def make(
+        name: str = "project", style: str = "gather", count: int = 2, deploy: str = "none"
+    ) -> Path:
         shutil.rmtree(scratch / name, ignore_errors=True)
-        return Path(shutil.copytree(original(style, count), scratch / name))
+        return Path(shutil.copytree(original(style, count, deploy), scratch / name))
 
     return make
 

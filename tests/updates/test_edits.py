@@ -111,6 +111,7 @@ UPDATES: dict[str, tuple[int, str, dict[str, Any]]] = {
     "renamed": (2, "same", {"service_names": "banners, tips"}),
     "reordered": (5, "same", {"service_names": "news, recco, events, promo, deals"}),
     "style": (2, "same", {"style": "naive"}),
+    "deploy": (2, "same", {"deploy": "kubernetes"}),
     "all": (2, NEWEST, {"service_count": 5, "style": "sync", "project_name": 'The "Book" Shop'}),
 }
 

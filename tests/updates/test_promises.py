@@ -119,6 +119,48 @@ def test_a_question_added_later_defaults_to_the_old_behaviour(make: Make) -> Non
     assert read_answers(project)["greeting"] == "Hello"
 
 
+def test_edits_of_what_is_deployed_survive_an_update(make: Make) -> None:
+    project = make(deploy="kubernetes")
+    replace(project / "Dockerfile", "WORKDIR /app\n", "WORKDIR /app\nLABEL mine=yes\n")
+    replace(project / "compose.yaml", "127.0.0.1:8000:8000", "127.0.0.1:9000:8000")
+    overlay = project / "deploy/kubernetes/overlays/prod/kustomization.yaml"
+    mine = "MY_HOST\n      - PROMO_URL=https://promo.example.com/\n"
+    replace(overlay, "shop.example.com,localhost # the second for the probes\n", mine)
+    append(project / "deploy/kubernetes/overlays/staging/kustomization.yaml", "# mine\n")
+    commit(project, "edit")
+    before = read_project(project)
+    update(project, NEWEST, service_count=5, style="naive", project_name="Shop")
+    assert find_conflicts(project) == []
+    after = read_project(project)
+    for path in ("compose.yaml", overlay.relative_to(project).as_posix()):
+        assert after[path] == before[path]
+    assert {b"LABEL mine=yes", b"LABEL version=minor"} <= {*after["Dockerfile"].splitlines()}
+    assert b"BESTSELLERS_URL" in after["deploy/kubernetes/overlays/prod/services.env"]
+
+
+def test_what_is_no_longer_deployed_can_be_brought_back_as_the_message_says(make: Make) -> None:
+    project = make(deploy="kubernetes")
+    append(project / "Dockerfile", "LABEL mine=yes\n")
+    append(project / "deploy/mine.yaml", "# mine\n")
+    commit(project, "edit")
+    edited = read_project(project)
+    update(project, "same", deploy="none")
+    assert not (project / "Dockerfile").exists()
+    assert [*(project / "deploy").rglob("*.*")] == [project / "deploy/mine.yaml"]
+    [message] = re.findall(r"(git checkout HEAD -- FILE) brings", (ROOT / "copier.yml").read_text())
+    git(project, *message.replace("FILE", "Dockerfile").split()[1:])
+    assert read_project(project)["Dockerfile"] == edited["Dockerfile"]
+
+
+def test_a_dockerfile_that_was_there_before_is_not_lost(make: Make) -> None:
+    project = make()
+    append(project / "Dockerfile", "FROM mine\n")
+    commit(project, "a Dockerfile of our own")
+    update(project, "same", deploy="container")
+    assert "Dockerfile" in find_conflicts(project)
+    assert "FROM mine" in (project / "Dockerfile").read_text("utf-8")
+
+
 def test_no_update_asks_for_trust_unless_the_changelog_says_so() -> None:
     questions = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
     assert "_tasks" not in questions

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from tests.test_rendering import STYLES, read_answers
+from tests.test_rendering import DEPLOYS, STYLES, read_answers
 from tests.updates.conftest import (
     Make,
     assert_equal,
@@ -53,6 +53,11 @@ def test_any_walk_ends_in_a_fresh_copy_with_the_edits(
         @rule(style=st.sampled_from(STYLES), title=st.sampled_from(["Shop", "«A» {{ b }}"]))
         def change_style(self, style: str, title: str) -> None:
             update(self.project, "same", style=style, project_name=title)
+            self.look()
+
+        @rule(deploy=st.sampled_from(DEPLOYS))
+        def change_deploy(self, deploy: str) -> None:
+            update(self.project, "same", deploy=deploy)
             self.look()
 
         @rule(names=st.sampled_from(NAMES))

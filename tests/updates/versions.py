@@ -5,6 +5,8 @@ from pathlib import Path
 
 from tests.conftest import copy_template
 
+DOCKERFILE = "{% if deploy != 'none' %}Dockerfile{% endif %}"
+
 # What the newest version asks besides; projects that were never asked get the default.
 QUESTION = """
 greeting:
@@ -75,6 +77,7 @@ def change_little(repository: Path) -> None:
     append(project / "fanout/minor.py", '"""What the minor version brings."""\n')
     append(project / "tests/test_minor.py", "def test_minor() -> None:\n    pass\n")
     append(project / ".gitignore", "/minor/\n")
+    replace(project / DOCKERFILE, "EXPOSE 8000\n", "EXPOSE 8000\nLABEL version=minor\n")
 
 
 def change_much(repository: Path) -> None:

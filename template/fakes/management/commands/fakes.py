@@ -20,17 +20,18 @@ class Command(BaseCommand):
     help = "Runs a fake service for every service of the homepage."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """The port: FAKES_URL's, unless another one is given."""
+        """Where to listen: at the port of FAKES_URL, unless another one is given."""
+        parser.add_argument("--host", default="127.0.0.1", help="in a container 0.0.0.0 or ::")
         parser.add_argument("--port", type=int, default=urlsplit(settings.FAKES_URL).port or 8001)
 
-    def handle(self, *, port: int, **options: Any) -> None:
+    def handle(self, *, host: str, port: int, **options: Any) -> None:
         """Listen and serve."""
         try:
             app = create_app(get_latencies_ms(settings.FANOUT_SERVICES, settings.FAKES_LATENCY_MS))
         except ValueError as error:
             raise CommandError(f"FAKES_LATENCY_MS: {error}") from None
-        with listen("127.0.0.1", port, "fakes --port") as sock, suppress(KeyboardInterrupt):
-            self.stdout.write(f"Fake services at http://127.0.0.1:{port}/ until Ctrl-C.")
+        with listen(host, port, "fakes --port") as sock, suppress(KeyboardInterrupt):
+            self.stdout.write(f"Fake services at http://{host}:{port}/ until Ctrl-C.")
             self.stdout.flush()
             config = uvicorn.Config(
                 app, log_level="warning", access_log=False, timeout_keep_alive=75

@@ -1,0 +1,81 @@
+"""Which database a DATABASE_URL means, and what is said of one that means none."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from environs import EnvError
+
+from config import database
+from config.database import POOL, get_database
+
+SECRET = "s3cret"  # noqa: S105 - part of addresses that lead nowhere
+
+
+def test_without_an_address_it_is_a_file(tmp_path: Path) -> None:
+    assert get_database("", tmp_path / "a b%20") == {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(tmp_path / "a b%20"),
+    }
+
+
+def test_postgresql_gets_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "find_spec", lambda name: name)
+    found = get_database(f"postgres://u:{SECRET}%40@db:5433/shop?sslmode=require", Path())
+    assert found["ENGINE"] == "django.db.backends.postgresql"
+    assert (found["HOST"], found["PORT"], found["NAME"]) == ("db", 5433, "shop")
+    assert (found["USER"], found["PASSWORD"]) == ("u", f"{SECRET}@")
+    assert found["OPTIONS"] == {"sslmode": "require", "pool": POOL}
+    pooled_elsewhere = get_database("postgresql://db/shop?pool=false", Path())
+    assert pooled_elsewhere["OPTIONS"] == {"pool": False}
+
+
+def test_sqlite_may_be_elsewhere() -> None:
+    assert get_database("sqlite:////data/site.sqlite3", Path())["NAME"] == "/data/site.sqlite3"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "shop",
+        "postgres://",
+        f"http://u:{SECRET}@db/shop",
+        f"postgres://u:{SECRET}@db/",
+        f"postgres://u:{SECRET}@db:x/shop",
+        f"postgres://u:{SECRET}@[db/shop",
+    ],
+)
+def test_what_is_no_address_is_said_without_the_password(url: str) -> None:
+    with pytest.raises(EnvError) as raised:
+        get_database(url, Path())
+    assert str(raised.value) == (
+        "DATABASE_URL is not an address like postgres://user:password@host/name."
+    )
+
+
+@pytest.mark.parametrize("missing", ["psycopg", "psycopg_pool"])
+def test_a_missing_driver_is_said_with_the_way_out(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "find_spec", lambda name: None if name == missing else name)
+    with pytest.raises(EnvError, match=r"run uv sync --no-dev --group postgres\.$"):
+        get_database("postgres://db/shop", Path())
+
+
+@pytest.mark.parametrize("command", ["check", "migrate", "serve"])
+def test_a_command_ends_in_one_line(command: str) -> None:
+    process = subprocess.run(  # noqa: S603 - our own
+        [sys.executable, "manage.py", command],
+        cwd=settings.BASE_DIR,
+        env={**os.environ, "DATABASE_URL": f"http://u:{SECRET}@db/shop"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 1
+    assert process.stderr == (
+        "DATABASE_URL is not an address like postgres://user:password@host/name.\n"
+    )
