@@ -133,25 +133,24 @@ def test_the_hooks_are_content_with_an_untouched_project(
     assert git(checked, "status", "--porcelain") == ""
 
 
-def test_the_hooks_are_content_with_the_template(tmp_path: Path, newest: Environment) -> None:
+@pytest.mark.parametrize("folder", [".", "template"])
+def test_the_hooks_are_content_with_the_template(
+    tmp_path: Path, newest: Environment, folder: str
+) -> None:
     """With its own tree, and with template/ as it stands there."""
-    tree = tmp_path / "tree"
-    for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split(
-        "\0"
-    ):
-        if name and (ROOT / name).is_file():
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, tree / name)
-    git(tree, "init", "--quiet")
-    git(tree, "add", "--all")
-    for folder, environment in ((tree, Path(sys.prefix)), (tree / "template", newest.path)):
-        config = str(folder / ".pre-commit-config.yaml")
-        assert read_yaml(Path(config))
-        done = run(
-            *("prek", "run", "--all-files", "--config", config), cwd=folder, **use(environment)
-        )
-        assert done.returncode == 0, done.stdout
-        assert done.stdout.count("Passed") == (4 if folder != tree else 3)
+    listed = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    for name in git(ROOT / folder, *listed).split("\0"):
+        if (ROOT / folder / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / folder / name, tmp_path / name)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "--all")
+    environment = Path(sys.prefix) if folder == "." else newest.path
+    config = "--config=.pre-commit-config.yaml"  # this one only
+    done = run("prek", "run", "--all-files", config, cwd=tmp_path, **use(environment))
+    assert done.returncode == 0, done.stdout
+    hooks = ["ruff check", "ruff format", "mypy", *(["djlint"] if folder != "." else [])]
+    assert re.findall(r"^(.*?)\.+Passed", done.stdout, re.MULTILINE) == hooks
 
 
 # What is run by machines
@@ -227,41 +226,50 @@ def test_renovate_finds_what_the_template_pins() -> None:
         assert all(any(name.endswith(end) for name in found) for end in ends)
 
 
-def read_github(project: Path) -> tuple[list[str], set[tuple[str, str]], dict[str, str]]:
-    """What GitHub runs: the commands of all jobs, the matrix, and the variables of the checks."""
+Script = tuple[str, dict[str, str]]  # what a shell runs, with which variables
+
+
+def read_github(project: Path) -> tuple[dict[str, list[Script]], set[tuple[str, str]]]:
+    """What GitHub runs in each job, and the matrix of the tests."""
     jobs = read_yaml(project / WORKFLOWS / "ci.yml")["jobs"]
-    steps = [step for job in jobs.values() for step in job["steps"]]
-    commands = [line for step in steps for line in step.get("run", "").splitlines()]
+    scripts = {
+        name: [(step["run"], step.get("env", {})) for step in job["steps"] if "run" in step]
+        for name, job in jobs.items()
+    }
     matrix = jobs["tests"]["strategy"]["matrix"]
     rows = set(itertools.product(matrix["python"], matrix["django"]))
-    rows |= {(row["python"], row["django"]) for row in matrix["include"]}
-    variables = [step.get("env", {}) for step in jobs["checks"]["steps"]][-1]
-    return commands, rows, variables
+    return scripts, rows | {(row["python"], row["django"]) for row in matrix["include"]}
 
 
-def read_gitlab(project: Path) -> tuple[list[str], set[tuple[str, str]], dict[str, str]]:
+def read_gitlab(project: Path) -> tuple[dict[str, list[Script]], set[tuple[str, str]]]:
     """The same of GitLab."""
-    config = read_yaml(project / ".gitlab-ci.yml")
-    commands = [line for job in ("checks", "tests", "audit") for line in config[job]["script"]]
+    jobs = read_yaml(project / ".gitlab-ci.yml")
+    scripts = {
+        name: [("\n".join(jobs[name]["script"]), jobs[name].get("variables", {}))]
+        for name in ("checks", "tests", "audit")
+    }
     rows: set[tuple[str, str]] = set()
-    for row in config["tests"]["parallel"]["matrix"]:
+    for row in jobs["tests"]["parallel"]["matrix"]:
         pythons, djangos = ([v] if isinstance(v, str) else v for v in row.values())
         rows |= set(itertools.product(pythons, djangos))
-    return commands, rows, config["checks"]["variables"]
+    return scripts, rows
 
 
 def test_both_kinds_of_ci_do_the_same(copy: Copy) -> None:
-    github, gitlab = read_github(copy("one", ci="github")), read_gitlab(copy("two", ci="gitlab"))
-    assert github[1] == gitlab[1]
-    assert github[1] == {
+    github, pairs = read_github(copy("one", ci="github"))
+    gitlab, same_pairs = read_gitlab(copy("two", ci="gitlab"))
+    assert pairs == same_pairs
+    assert pairs == {
         *((python, "5.2") for python in CANDIDATES),
         *((python, "locked") for python in CANDIDATES if python != "3.11"),
     }
-    uv = [
-        {re.sub(r"^if .* then |; fi$", "", line) for line in commands if "uv " in line}
-        for commands in (github[0], gitlab[0])
-    ]
-    assert uv[0] == uv[1]
+    for job in ("checks", "tests", "audit"):
+        one, two = (
+            re.findall(r"\buv [^;\n]+", "\n".join(script for script, _ in scripts[job]))
+            for scripts in (github, gitlab)
+        )
+        assert one == two
+        assert one
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
@@ -271,17 +279,11 @@ def test_the_checks_of_ci_pass(
     project = copy(ci=ci, service_count=3)
     commit(project, "from the template")
     shutil.copy(get_folder(pytestconfig) / "project/uv.lock", project)
-    commands, _, variables = read_github(project) if ci == "github" else read_gitlab(project)
-    script = "\n".join(line for line in commands if "pytest" not in line and "pip" not in line)
-    assert script.count("uv run ") == 4
-    done = run(
-        *("bash", "-euo", "pipefail", "-c", script.replace("uv sync\n", "")),
-        cwd=project,
-        **variables,
-        **use(newest.path),
-        UV_LOCKED="1",
-    )
-    assert done.returncode == 0, done.stdout
+    scripts, _ = read_github(project) if ci == "github" else read_gitlab(project)
+    for script, variables in scripts["checks"]:
+        given = {**variables, **use(newest.path), "UV_LOCKED": "1"}
+        done = run("bash", "-euo", "pipefail", "-c", script, cwd=project, **given)
+        assert done.returncode == 0, done.stdout
 
 
 # Releases
