@@ -1,6 +1,7 @@
 """The documents say what is."""
 
 import re
+from pathlib import Path
 
 from tests.conftest import ROOT, Copy
 from tests.environments import Environment
@@ -20,6 +21,13 @@ def test_the_public_address_stands_in_one_place() -> None:
         path for path in files if path.is_file() and not {".venv", "__pycache__"} & {*path.parts}
     ]
     assert not [path for path in own if address in path.read_text(encoding="utf-8")]
+
+
+def test_the_readme_shows_the_pictures_that_are_made() -> None:
+    made = re.findall(r' (?:photograph|draw_terminal)\(.*?"([\w.-]+)"', read("docs/screenshots.py"))
+    shown = re.findall(r"]\(docs/(.*?)\)", read("README.md"))
+    assert sorted(Path(name).stem for name in shown) == sorted(made)
+    assert {path.name for path in (ROOT / "docs").glob("*.*")} == {"screenshots.py", *shown}
 
 
 def test_the_message_after_a_copy_names_commands_that_exist(

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from environs import env
+from environs import env, validate
 
 from config import generated
 from config.database import get_database
@@ -23,7 +23,7 @@ ALLOWED_HOSTS = [
 INSTALLED_APPS = [
     "homepage",  # before fanout: its templates and static files win
     "fanout",
-    "fakes",  # manage.py dev and manage.py fakes
+    "fakes",  # manage.py dev, compare and fakes
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -36,6 +36,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "fanout.middleware.SecurityMiddleware",
     "fanout.middleware.ContentSecurityPolicyMiddleware",
+    "django_permissions_policy.PermissionsPolicyMiddleware",
     "fanout.middleware.SessionMiddleware",
     "fanout.middleware.CommonMiddleware",
     "fanout.middleware.CsrfViewMiddleware",
@@ -43,8 +44,13 @@ MIDDLEWARE = [
     "fanout.middleware.MessageMiddleware",
     "fanout.middleware.XFrameOptionsMiddleware",
 ]
-# That Django's security, clickjacking and CSRF middleware are missing: they are looked for by name.
-SILENCED_SYSTEM_CHECKS = ["security.W001", "security.W002", "security.W003"]
+SILENCED_SYSTEM_CHECKS = [
+    # That Django's security, clickjacking and CSRF middleware are missing: looked for by name.
+    *("security.W001", "security.W002", "security.W003"),
+    # That HSTS leaves out subdomains and browsers' lists: those bind more hosts than this site.
+    *("security.W005", "security.W021"),
+    "security.W008",  # that http is not redirected: fanout.I001 says it, and what to do
+]
 
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
@@ -101,8 +107,26 @@ LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-# Cookies of logged-in people travel over https only.
+# Where the admin is.
+ADMIN_PATH = env.str(
+    "DJANGO_ADMIN_PATH",
+    default="admin/",
+    validate=validate.Regexp(
+        r"/?[a-zA-Z0-9_-][a-zA-Z0-9_/-]*\Z",
+        error="It is a path like office/admin/, of letters, digits, hyphens and underscores.",
+    ),
+)
+ADMIN_PATH = ADMIN_PATH.strip("/") + "/"
+
+# Whose X-Forwarded-Proto and X-Forwarded-For count: those of proxies, as addresses or networks.
+FORWARDED_ALLOW_IPS = env.str("FORWARDED_ALLOW_IPS", default="")
+
+# Cookies of logged-in people travel over https only, and a browser that has seen https stays there.
+# Without a proxy that says which requests were https, a redirect to https would never end.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 3600
+SECURE_SSL_REDIRECT = bool(FORWARDED_ALLOW_IPS) and not DEBUG
+SECURE_REDIRECT_EXEMPT = ["^(livez|readyz)$"]  # asked without the proxy
 
 # What a page may load and do; nothing inline. The admin's pickers fetch, and services' images may
 # come from anywhere.
@@ -119,6 +143,17 @@ SECURE_CSP = {
     "frame-ancestors": ["'none'"],
 }
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": SECURE_CSP}  # what Django 5.2's django-csp reads
+
+# What no page needs of a browser, and nobody who gets into one may use. Browsers complain about
+# features that they do not know: Chromium knows no bluetooth on Linux.
+PERMISSIONS_POLICY: dict[str, list[str]] = {
+    feature: []
+    for feature in (
+        *("accelerometer", "autoplay", "camera", "display-capture", "encrypted-media"),
+        *("fullscreen", "geolocation", "gyroscope", "hid", "magnetometer", "microphone", "midi"),
+        *("payment", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking"),
+    )
+}
 
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"

@@ -1,11 +1,12 @@
 """System checks: what must be in order before the site answers anybody."""
 
 import re
+from ipaddress import ip_network
 from typing import Any
 
 import httpx
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, run_checks
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import storages
 from django.test.utils import override_settings
@@ -52,6 +53,9 @@ def check_options(**_: Any) -> list[CheckMessage]:
     if settings.FANOUT_TRANSPORT not in ENGINES:
         message = f"FANOUT_TRANSPORT is {' or '.join(ENGINES)}, not {settings.FANOUT_TRANSPORT!r}."
         messages.append(Error(message, id="fanout.E004"))
+    if not _are_proxies(proxies := settings.FORWARDED_ALLOW_IPS):
+        message = f"FORWARDED_ALLOW_IPS is * or addresses or networks, not {proxies!r}."
+        messages.append(Error(message, id="fanout.E004"))
     for name, options in settings.FANOUT.items():
         if name not in settings.FANOUT_SERVICES:
             message = f"FANOUT has options for {name!r}, which is not a service."
@@ -66,13 +70,17 @@ def check_options(**_: Any) -> list[CheckMessage]:
 
 
 def check_deployment(**_: Any) -> list[CheckMessage]:
-    """What `check --deploy` has to say about middleware that it does not know by name."""
+    """What `check --deploy` says of middleware that it does not know by name, and fanout.I001."""
     classes = [getattr(import_string(path), "__mro__", ()) for path in settings.MIDDLEWARE]
     names = [f"{base.__module__}.{base.__qualname__}" for bases in classes for base in bases]
     said = run_checks(tags=[Tags.security], include_deployment_checks=True)
     with override_settings(MIDDLEWARE=names):
         messages = run_checks(tags=[Tags.security], include_deployment_checks=True)
-    return [message for message in messages if message not in said]
+    messages = [message for message in messages if message not in said]
+    if not settings.SECURE_SSL_REDIRECT:
+        hint = "Set FORWARDED_ALLOW_IPS to the address of the proxy that brings https."
+        messages.append(Info("http is not redirected to https.", hint=hint, id="fanout.I001"))
+    return messages
 
 
 def check_static_files(**_: Any) -> list[CheckMessage]:
@@ -112,6 +120,13 @@ def _find_missing() -> list[str]:
 def _get_services() -> list[Service]:
     """The services, if their options are in order; if not, that is what has to be said first."""
     return [] if any(message.is_serious() for message in check_options()) else services()
+
+
+def _are_proxies(text: str) -> bool:
+    try:
+        return text in ("", "*") or all(ip_network(proxy.strip()) for proxy in text.split(","))
+    except ValueError:
+        return False
 
 
 def _is_callable(url: str) -> bool:

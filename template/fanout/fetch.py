@@ -5,6 +5,7 @@ bulkhead and the breaker, with a second try; and if all that fails, the last goo
 """
 
 import asyncio
+from collections.abc import AsyncGenerator, Iterable
 from concurrent.futures import wait
 from functools import partial
 
@@ -18,6 +19,7 @@ from fanout.last_good import CACHE_SECONDS, last_good
 from fanout.section import Section
 from fanout.service import Service
 from fanout.time_limit import time_limit
+from fanout.transport import get_async_transport
 from fanout.visit import Visit
 
 
@@ -51,6 +53,21 @@ async def afetch(transport: httpx.AsyncBaseTransport, service: Service, visit: V
         patience = visit.deadline.budget(CACHE_SECONDS)
         await asyncio.wait([asyncio.wrap_future(older)], timeout=patience)
         return call.fail(error, older)
+
+
+async def afetch_as_completed(
+    services: Iterable[Service], visit: Visit
+) -> AsyncGenerator[Section, None]:
+    """Call all `services` at once; their sections, first come first. To close it ends the calls."""
+    async with get_async_transport() as transport:
+        calls = [asyncio.create_task(afetch(transport, s, visit)) for s in services]
+        try:
+            for call in asyncio.as_completed(calls):
+                yield await call
+        finally:
+            for task in calls:
+                task.cancel()
+            await asyncio.wait(calls)
 
 
 def _call(transport: httpx.BaseTransport, call: Call) -> Answer:

@@ -6,6 +6,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
 from fanout.health import livez, readyz
+from fanout.throttle import throttle
 from fanout.views import VIEWS
 from fanout.views.compare import compare
 
@@ -13,9 +14,10 @@ login = LoginView.as_view(extra_context={"title": settings.FANOUT_TITLE})
 
 urlpatterns = [
     path("", VIEWS[settings.FANOUT_STYLE], name="home"),
-    path("accounts/login/", login, name="login"),
+    path("accounts/login/", throttle(login), name="login"),
     path("accounts/logout/", LogoutView.as_view(), name="logout"),
-    path("admin/", admin.site.urls),
+    path(f"{settings.ADMIN_PATH}login/", throttle(admin.site.login)),
+    path(settings.ADMIN_PATH, admin.site.urls),
     path("livez", livez, name="livez"),
     path("readyz", readyz, name="readyz"),
 ]

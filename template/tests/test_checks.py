@@ -87,6 +87,22 @@ def test_a_wrong_transport_is_an_error(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
+    ("proxies", "count"),
+    [
+        *[("", 0), ("*", 0), ("10.0.0.1, 10.1.0.0/16,::1", 0)],
+        *[("nginx", 1), ("10.0.0.1/16", 1), ("*,10.0.0.1", 1), ("10.0.0.1,", 1)],
+    ],
+)
+def test_proxies_that_nobody_could_be_are_an_error(
+    settings: Settings, proxies: str, count: int
+) -> None:
+    settings.FORWARDED_ALLOW_IPS = proxies
+    assert [error.msg for error in check_options()] == [
+        f"FORWARDED_ALLOW_IPS is * or addresses or networks, not {proxies!r}."
+    ] * count
+
+
+@pytest.mark.parametrize(
     ("options", "problem"),
     [
         ({"timout": 0.5}, f"there is no option 'timout'; there are {OPTIONS}."),

@@ -97,6 +97,18 @@ def test_every_process_answers(manage: Manage) -> None:
         os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.parametrize(("proxies", "status"), [("", 301), ("127.0.0.1", 200)])
+def test_only_a_proxy_that_is_named_says_what_was_https(
+    manage: Manage, proxies: str, status: int
+) -> None:
+    more = f"SECURE_SSL_REDIRECT, FORWARDED_ALLOW_IPS = True, {proxies!r}"
+    _, site, _ = start(manage, 1, MORE_SETTINGS=more)
+    response = httpx.get(
+        f"{site}accounts/login/", headers={"X-Forwarded-Proto": "https"}, timeout=50
+    )
+    assert response.status_code == status
+
+
 def test_a_process_that_dies_is_replaced(manage: Manage, gate: Gate) -> None:
     gate.opened.set()
     process, site, [pid] = start(manage, 1)

@@ -3,11 +3,8 @@
 import copy
 import os
 import socket
-import subprocess
-import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import uvicorn
@@ -19,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.supervisors import ChangeReload
 
+from fakes.process import run_fakes
 from fanout.management.commands.serve import listen
 from fanout.service import services
 from fanout.views import VIEWS
@@ -43,8 +41,10 @@ class Command(BaseCommand):
         with listen("127.0.0.1", port, "dev --port") as sock:
             call_command("migrate", verbosity=0)
             _make_demo_user()
+            if faked:
+                listen("127.0.0.1", port + 1, "dev --port").close()
             os.environ["FAKES_URL"] = f"http://127.0.0.1:{port + 1}"
-            with _run_fakes(port + 1) if faked else nullcontext():
+            with run_fakes(port + 1) if faked else nullcontext():
                 self.announce(port, faked)
                 _serve_site(sock)
         self.stdout.write("Stopped.")
@@ -68,20 +68,6 @@ def _make_demo_user() -> None:
     model = get_user_model()
     name: dict[str, Any] = {model.USERNAME_FIELD: DEMO}
     model._default_manager.get_or_create(defaults={"password": make_password(DEMO)}, **name)
-
-
-@contextmanager
-def _run_fakes(port: int) -> Iterator[None]:
-    """Run `manage.py fakes` beside the block, which begins when they listen."""
-    listen("127.0.0.1", port, "dev --port").close()
-    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "fakes", "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own
-        try:
-            if not next(iter(process.stdout or ()), None):
-                raise CommandError("The fake services did not start, see above.")
-            yield
-        finally:
-            process.terminate()
 
 
 def _serve_site(sock: socket.socket) -> None:

@@ -82,6 +82,7 @@ def _serve(sock: socket.socket, processes: int) -> None:
         ws="none",  # Django has no websockets
         access_log=False,  # proxies have one
         server_header=False,
+        forwarded_allow_ips=settings.FORWARDED_ALLOW_IPS,  # uvicorn trusts this machine by itself
         timeout_keep_alive=75,  # seconds: proxies keep connections for 60, and have to close them first
         timeout_graceful_shutdown=math.ceil(settings.FANOUT_DEADLINE) + 1,
         timeout_worker_healthcheck=10,  # seconds: on a busy machine a process starts slowly
