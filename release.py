@@ -80,7 +80,7 @@ def release(version: str, changes: dict[str, str]) -> None:
     git("commit", "--quiet", "--allow-empty", "--all", f"--message=Release {version}")
     git("tag", "--annotate", f"v{version}", f"--message=Version {version}")
     bundle = Path(f"tests/releases/v{version}.bundle")
-    bundle.parent.mkdir(exist_ok=True)
+    bundle.parent.mkdir(parents=True, exist_ok=True)
     git("bundle", "create", "--quiet", str(bundle), f"v{version}")
     git("add", str(bundle))
     git("commit", "--quiet", f"--message=Keep version {version} as a bundle")
