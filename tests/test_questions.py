@@ -47,6 +47,7 @@ from tests.test_rendering import read_answers
         ({"service_names": "promo, " + "x" * 41}, "service_names.*longer than 40 characters"),
         ({"style": "fast"}, "style.*'fast' is not in"),
         ({"deploy": "heroku"}, "deploy.*'heroku' is not in"),
+        ({"ci": "jenkins"}, "ci.*'jenkins' is not in"),
     ],
 )
 def test_a_bad_answer_is_refused_by_name(
@@ -185,6 +186,8 @@ def test_the_prompts_explain_a_refusal_and_keep_what_was_typed(
     child.send("\x1b[B\r")  # the next one
     child.expect("files to run it in containers.*none")
     child.send("\x1b[B\r")
+    child.expect("checks and tests run.*GitHub")
+    child.send("\x1b[B\r")
     child.expect("Your project is ready")
     child.expect(pexpect.EOF)
     child.close()
@@ -195,4 +198,5 @@ def test_the_prompts_explain_a_refusal_and_keep_what_was_typed(
         "service_names": "promo, recco, reviews",
         "style": "naive",
         "deploy": "container",
+        "ci": "gitlab",
     }

@@ -12,6 +12,7 @@ from tests.environments import Environment
 
 STYLES = ["sync", "naive", "gather", "stream"]
 DEPLOYS = ["none", "container", "kubernetes"]
+CIS = ["github", "gitlab", "none"]
 COUNTS = [1, 2, 3, 8, 32]
 PROJECT_NAMES = [
     "Bookshop",
@@ -42,14 +43,20 @@ def awkward_names(count: int) -> str:
 
 # Every two of these answers together; only the count and the names have anything to do with each other.
 ROWS = [
-    (STYLES[index % len(STYLES)], count, name, DEPLOYS[index % len(DEPLOYS)])
+    (STYLES[index % 4], count, name, DEPLOYS[index % 3], CIS[index // 3 % 3])
     for index, (count, name) in enumerate(product(COUNTS, PROJECT_NAMES))
 ]
 
 
-@pytest.mark.parametrize(("style", "count", "project_name", "deploy"), ROWS)
+@pytest.mark.parametrize(("style", "count", "project_name", "deploy", "ci"), ROWS)
 def test_a_project_is_in_order(
-    copy: Copy, newest: Environment, style: str, count: int, project_name: str, deploy: str
+    copy: Copy,
+    newest: Environment,
+    style: str,
+    count: int,
+    project_name: str,
+    deploy: str,
+    ci: str,
 ) -> None:
     names = awkward_names(count)
     answers = {
@@ -58,6 +65,7 @@ def test_a_project_is_in_order(
         "service_names": names,
         "style": style,
         "deploy": deploy,
+        "ci": ci,
     }
     project = copy(**answers)
     assert read_answers(project) == answers
@@ -71,6 +79,7 @@ def test_a_project_is_in_order(
     assert tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     newest.run(project, "ruff", "check", "--no-cache")
     newest.run(project, "ruff", "format", "--check", "--no-cache")
+    newest.run(project, "djlint", "--lint", ".")
     newest.run(project, "python", "manage.py", "check", "--fail-level", "WARNING")
 
 
@@ -81,6 +90,7 @@ def test_defaults_alone_are_enough(copy: Copy) -> None:
         "service_names": "promo, recco",
         "style": "gather",
         "deploy": "none",
+        "ci": "github",
     }
 
 
@@ -90,13 +100,14 @@ def test_the_same_answers_give_the_same_bytes(copy: Copy) -> None:
 
 def test_nothing_but_the_project_is_copied(copy: Copy) -> None:
     folders = {path.name for path in copy().iterdir() if path.is_dir()}
-    assert folders == {"config", "fakes", "fanout", "homepage", "tests"}
+    assert folders == {".github", "config", "fakes", "fanout", "homepage", "tests"}
 
 
 def test_file_names_are_legal_on_windows(copy: Copy) -> None:
     names = [str(path) for path in (ROOT / "template").rglob("*{*")]
     assert len(names) > 4
-    for path in [*read_files(copy(deploy="kubernetes")), *names]:
+    gitlab = read_files(copy("gitlab", ci="gitlab"))
+    for path in [*read_files(copy(deploy="kubernetes")), *gitlab, *names]:
         assert not set(path) & set('|":?*<>'), path
 
 

@@ -68,8 +68,8 @@ def add_tests(project: Path) -> None:
     append(project / "tests/test_mine.py", "def test_mine() -> None:\n    assert True\n")
 
 
-def add_ci(project: Path) -> None:
-    append(project / ".github/workflows/ci.yml", "name: my checks\n")
+def add_a_workflow(project: Path) -> None:
+    append(project / ".github/workflows/mine.yml", "name: my checks\n")
 
 
 def edit_the_templates_python(project: Path) -> None:
@@ -96,7 +96,7 @@ EDITS: dict[Callable[[Path], None], dict[str, str]] = {
     add_a_dependency: {"pyproject.toml": "my-package"},
     write_documents: {"README.md": "My address"},
     add_tests: {"tests/test_mine.py": "test_mine"},
-    add_ci: {".github/workflows/ci.yml": "my checks"},
+    add_a_workflow: {".github/workflows/mine.yml": "my checks"},
     edit_the_templates_python: {"fanout/call.py": "my_mark"},
     edit_the_templates_settings: {"config/base.py": '"fr"'},
     edit_the_templates_style: {"fanout/static/fanout/site.css": "#123456"},
@@ -112,6 +112,7 @@ UPDATES: dict[str, tuple[int, str, dict[str, Any]]] = {
     "reordered": (5, "same", {"service_names": "news, recco, events, promo, deals"}),
     "style": (2, "same", {"style": "naive"}),
     "deploy": (2, "same", {"deploy": "kubernetes"}),
+    "ci": (2, "same", {"ci": "gitlab"}),
     "all": (2, NEWEST, {"service_count": 5, "style": "sync", "project_name": 'The "Book" Shop'}),
 }
 

@@ -161,6 +161,23 @@ def test_a_dockerfile_that_was_there_before_is_not_lost(make: Make) -> None:
     assert "FROM mine" in (project / "Dockerfile").read_text("utf-8")
 
 
+def test_edits_of_ci_survive_an_update_and_can_be_brought_back(make: Make) -> None:
+    project = make()
+    workflow = project / ".github/workflows/ci.yml"
+    replace(workflow, 'UV_PYTHON: "3.13"\n', 'UV_PYTHON: "3.14"\n  MINE: "1"\n')
+    append(workflow, "\n  mine:\n    runs-on: mine\n")
+    commit(project, "edit")
+    edited = read_project(project)
+    update(project, NEWEST, deploy="container")
+    assert find_conflicts(project) == []
+    assert read_project(project)[".github/workflows/ci.yml"] == edited[".github/workflows/ci.yml"]
+    commit(project, "updated")
+    update(project, "same", ci="none")
+    assert not (project / ".github").exists()
+    git(project, "checkout", "HEAD", "--", ".github/workflows/ci.yml")
+    assert read_project(project)[".github/workflows/ci.yml"] == edited[".github/workflows/ci.yml"]
+
+
 def test_no_update_asks_for_trust_unless_the_changelog_says_so() -> None:
     questions = yaml.safe_load((ROOT / "copier.yml").read_text("utf-8"))
     assert "_tasks" not in questions

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from tests.test_rendering import DEPLOYS, STYLES, read_answers
+from tests.test_rendering import CIS, DEPLOYS, STYLES, read_answers
 from tests.updates.conftest import (
     Make,
     assert_equal,
@@ -58,6 +58,11 @@ def test_any_walk_ends_in_a_fresh_copy_with_the_edits(
         @rule(deploy=st.sampled_from(DEPLOYS))
         def change_deploy(self, deploy: str) -> None:
             update(self.project, "same", deploy=deploy)
+            self.look()
+
+        @rule(ci=st.sampled_from(CIS))
+        def change_ci(self, ci: str) -> None:
+            update(self.project, "same", ci=ci)
             self.look()
 
         @rule(names=st.sampled_from(NAMES))
