@@ -48,6 +48,7 @@ logger = logging.getLogger("fanout")
 _tracer, _meter = trace.get_tracer("fanout"), metrics.get_meter("fanout")
 _trace_context = TraceContextTextMapPropagator()
 _starting = Lock()
+_providers: list[TracerProvider | MeterProvider] = []  # that this module has set up
 
 
 def _observe_breakers(_: CallbackOptions) -> Iterable[Observation]:
@@ -158,9 +159,8 @@ def start() -> None:
 
 def stop() -> None:
     """Send all that is left. Takes as long as the exporters try, 10 seconds by default."""
-    for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
-        if isinstance(provider, TracerProvider | MeterProvider):
-            provider.shutdown()
+    for provider in _providers:
+        provider.shutdown()
 
 
 @cache
@@ -172,12 +172,13 @@ def _start() -> None:
     try:
         resource = Resource.create({**own, **OTELResourceDetector().detect().attributes})
         readers = [_make_reader(exporter) for exporter in _load_exporters("METRICS")]
-        metrics.set_meter_provider(MeterProvider(readers, resource))
+        _providers.append(meter_provider := MeterProvider(readers, resource))
+        metrics.set_meter_provider(meter_provider)
         if exporters := _load_exporters("TRACES"):
-            provider = TracerProvider(resource=resource)
+            _providers.append(tracer_provider := TracerProvider(resource=resource))
             for exporter in exporters:
-                provider.add_span_processor(BatchSpanProcessor(exporter()))
-            trace.set_tracer_provider(provider)
+                tracer_provider.add_span_processor(BatchSpanProcessor(exporter()))
+            trace.set_tracer_provider(tracer_provider)
     except Exception as error:
         logger.warning("OTEL_* variables are wrong, so not everything is sent: %s", error)
 
