@@ -21,11 +21,8 @@ class Handler(WSGIHandler):
 
     def get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Answer `request`."""
-        token = request_id.set("")
-        try:
-            return super().get_response(request)
-        finally:
-            request_id.reset(token)
+        request_id.set("")
+        return super().get_response(request)
 
 
 def get_wsgi_application() -> "WSGIApplication":

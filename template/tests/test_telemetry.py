@@ -174,6 +174,22 @@ def test_a_second_try_is_an_event(told: Told, script: Script, style: str) -> Non
     assert len(script.calls) == 2
 
 
+def test_a_second_try_that_breaks_off_has_no_status(told: Told) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        if answers:
+            return answers.pop()
+        raise httpx.ReadError("")
+
+    answers = [httpx.Response(503, extensions={"http_version": b"HTTP/1.1"})]
+    visit = Visit(Deadline(60.0), None, make_headers({}))
+    service = Service(name="beta", url="http://beta/")
+    fetch.fetch(httpx.MockTransport(answer), service, visit)
+    [call] = told.find("GET beta")
+    assert call.attributes
+    assert call.attributes["error.type"] == "ReadError"
+    assert "http.response.status_code" not in call.attributes
+
+
 @pytest.mark.parametrize("state", ["stale", "failed"])
 def test_a_failed_call_says_why(told: Told, script: Script, style: str, state: str) -> None:
     script.statuses = [200, 500] if state == "stale" else [500]
