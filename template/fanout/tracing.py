@@ -136,7 +136,7 @@ class TracedHandler(Handler):
     async def respond(self, request: Any, receive: Receive, send: Send) -> HttpResponseBase | None:
         with _serve(request) as span:
             response = await super().respond(request, receive, send)
-            _describe_response(span, request, response)
+            _end_request(span, request, response)
             return response
 
 
@@ -147,59 +147,62 @@ class TracedWSGIHandler(wsgi.Handler):
         start()
         with _serve(request) as span:
             response = super().get_response(request)
-            _describe_response(span, request, response)
+            _end_request(span, request, response)
             return response
+
+
+@contextmanager
+def run() -> Iterator[None]:
+    """Trace during the block, then send what is left, for 10 seconds at most by default."""
+    start()
+    try:
+        yield
+    finally:
+        for provider in _providers:
+            provider.shutdown()
 
 
 def start() -> None:
     """Trace from now on, and send to where OTEL_* variables say; once in a process."""
     with _starting:
-        _start()
+        if fetch.make_call is not TracedCall:
+            fetch.make_call = TracedCall
+            try:
+                _set_up()
+            except Exception as error:
+                logger.warning("OTEL_* variables are wrong, so not all is sent: %s", error)
 
 
-def stop() -> None:
-    """Send all that is left. Takes as long as the exporters try, 10 seconds by default."""
-    for provider in _providers:
-        provider.shutdown()
-
-
-@cache
-def _start() -> None:
-    fetch.make_call = TracedCall
+def _set_up() -> None:
     if isinstance(trace.get_tracer_provider(), TracerProvider):
-        return  # of opentelemetry-instrument
-    own = {"service.name": settings.FANOUT_TITLE, "service.instance.id": str(uuid4())}
-    try:
-        resource = Resource.create({**own, **OTELResourceDetector().detect().attributes})
-        readers = [_make_reader(exporter) for exporter in _load_exporters("METRICS")]
-        _providers.append(meter_provider := MeterProvider(readers, resource))
-        metrics.set_meter_provider(meter_provider)
-        if exporters := _load_exporters("TRACES"):
-            _providers.append(tracer_provider := TracerProvider(resource=resource))
-            for exporter in exporters:
-                tracer_provider.add_span_processor(BatchSpanProcessor(exporter()))
-            trace.set_tracer_provider(tracer_provider)
-    except Exception as error:
-        logger.warning("OTEL_* variables are wrong, so not everything is sent: %s", error)
+        return  # opentelemetry-instrument was here
+    about = {"service.name": settings.FANOUT_TITLE, "service.instance.id": str(uuid4())}
+    resource = Resource.create({**about, **OTELResourceDetector().detect().attributes})
+    readers = [
+        exporter if isinstance(exporter, MetricReader) else PeriodicExportingMetricReader(exporter)
+        for exporter in _make_exporters("METRICS")
+    ]
+    _providers.append(meter_provider := MeterProvider(readers, resource))
+    metrics.set_meter_provider(meter_provider)
+    if exporters := _make_exporters("TRACES"):
+        _providers.append(tracer_provider := TracerProvider(resource=resource))
+        for exporter in exporters:
+            tracer_provider.add_span_processor(BatchSpanProcessor(exporter))
+        trace.set_tracer_provider(tracer_provider)
 
 
-def _load_exporters(signal: str) -> list[Any]:
-    """The classes that packages have for the names in the environment. Raises LookupError."""
+def _make_exporters(signal: str) -> list[Any]:
+    """Of the classes that packages have for the names in the environment. Raises LookupError."""
     protocol = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL")
     protocol = protocol or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "http/protobuf"
-    found = []
+    exporters = []
     for name in get_exporters(signal):
         name = f"otlp_proto_{protocol.split('/')[0]}" if name == "otlp" else name
         points = entry_points(group=f"opentelemetry_{signal.lower()}_exporter", name=name)
         if not points:
             raise LookupError(f"no package has an exporter {name} for {signal.lower()}")
-        found.append(next(iter(points)).load())
-    return found
-
-
-def _make_reader(exporter: Any) -> MetricReader:
-    made = exporter()  # Prometheus' is a reader itself
-    return made if isinstance(made, MetricReader) else PeriodicExportingMetricReader(made)
+        exporters.append(next(iter(points)).load()())
+    return exporters
 
 
 @cache
@@ -220,20 +223,16 @@ def _describe(service: Service) -> dict[str, str | int]:
 def _serve(request: HttpRequest) -> AbstractContextManager[Span]:
     """A span for `request`, as a child of the visitor's."""
     method = _get_method(request)
-    about = {
-        "http.request.method": method,
-        "url.path": request.path,
-        "url.scheme": str(request.scheme),
-    }
+    about = {"http.request.method": method, "url.path": request.path}
+    about["url.scheme"] = str(request.scheme)
     parent = _trace_context.extract(request.headers)
     return _tracer.start_as_current_span(method, parent, SpanKind.SERVER, about)
 
 
-def _describe_response(span: Span, request: HttpRequest, response: HttpResponseBase | None) -> None:
+def _end_request(span: Span, request: HttpRequest, response: HttpResponseBase | None) -> None:
     if request.resolver_match:
-        route = f"/{request.resolver_match.route}"
-        span.update_name(f"{_get_method(request)} {route}")
-        span.set_attribute("http.route", route)
+        span.set_attribute("http.route", f"/{request.resolver_match.route}")
+        span.update_name(f"{_get_method(request)} /{request.resolver_match.route}")
     if response:
         span.set_attribute("http.response.status_code", response.status_code)
         if response.status_code >= 500:

@@ -7,10 +7,10 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from fanout import telemetry
 from fanout.checks import refuse_unready
 from fanout.headers import request_id
 from fanout.static_files import with_static_files_wsgi
+from fanout.telemetry import load_tracing
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -29,4 +29,5 @@ def get_wsgi_application() -> "WSGIApplication":
     """The site for WSGI servers, which have no other moment than this to refuse to start."""
     django.setup(set_prefix=False)
     refuse_unready()
-    return with_static_files_wsgi(telemetry.choose(Handler, "TracedWSGIHandler")())
+    tracing = load_tracing()
+    return with_static_files_wsgi(tracing.TracedWSGIHandler() if tracing else Handler())

@@ -32,7 +32,6 @@ from fanout.breaker import FAILURES
 from fanout.call import Call
 from fanout.deadline import Deadline
 from fanout.fetch import afetch
-from fanout.handler import Handler
 from fanout.headers import make_headers
 from fanout.section import Section
 from fanout.service import Service, services
@@ -89,11 +88,12 @@ def _told() -> Told:
 def told(_told: Told, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
     """Telemetry is on, and tells the test."""
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
-    monkeypatch.setattr(fetch, "make_call", tracing.TracedCall)
-    tracing._start.cache_clear()
+    monkeypatch.setattr(fetch, "make_call", Call)
+    telemetry.load_tracing.cache_clear()
+    tracing.start()
     _told.forget()
     yield _told
-    tracing._start.cache_clear()
+    telemetry.load_tracing.cache_clear()
 
 
 @pytest.fixture
@@ -363,11 +363,11 @@ def test_a_visitor_who_goes_away_ends_the_span(
 
 
 def test_a_method_that_nobody_knows_gives_no_name(told: Told) -> None:
-    environ = RequestFactory(SERVER_NAME="127.0.0.1").generic("BREW", "/nowhere").environ
+    environ = RequestFactory(SERVER_NAME="127.0.0.1").generic("BREW", "/").environ
     application: Any = get_wsgi_application()
     application(environ, lambda status, headers: None)
-    [page] = told.find("_OTHER")
-    assert (page.attributes or {})["http.response.status_code"] == 404
+    [page] = told.find("_OTHER /")
+    assert (page.attributes or {})["http.response.status_code"] == 405
 
 
 @pytest.mark.parametrize(
@@ -400,16 +400,15 @@ def test_missing_packages_are_named_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
-    monkeypatch.setattr(telemetry, "find_spec", lambda name: None)
-    assert telemetry.choose(Handler, "TracedHandler") is Handler
+    monkeypatch.setitem(sys.modules, "fanout.tracing", None)
+    telemetry.load_tracing.cache_clear()
+    for _ in range(2):
+        assert telemetry.load_tracing() is None
     [record] = caplog.records
     assert "uv sync --group otel" in record.getMessage()
-    with telemetry.run():
-        assert fetch.make_call is Call
-
-
-def test_a_reader_of_metrics_is_taken_as_it_is() -> None:
-    assert isinstance(tracing._make_reader(InMemoryMetricReader), InMemoryMetricReader)
+    with serve(get_asgi_application()) as address:
+        assert httpx.get(address).status_code == 200
+    telemetry.load_tracing.cache_clear()
 
 
 SERVE = """
