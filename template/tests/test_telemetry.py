@@ -367,7 +367,7 @@ def test_a_method_that_nobody_knows_gives_no_name(told: Told) -> None:
     application: Any = get_wsgi_application()
     application(environ, lambda status, headers: None)
     [page] = told.find("_OTHER /")
-    assert (page.attributes or {})["http.response.status_code"] == 405
+    assert (page.attributes or {})["http.response.status_code"] == 403
 
 
 @pytest.mark.parametrize(
