@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-from django.test import RequestFactory
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 from pytest_django import Settings
@@ -21,7 +20,7 @@ from fanout.headers import make_headers, request_id
 from fanout.json_formatter import JsonFormatter
 from fanout.wsgi import get_wsgi_application
 from tests.commands import find_free_ports, read_until, run_commands
-from tests.conftest import Script, serve
+from tests.conftest import Script, ask_wsgi, serve
 
 Read = Callable[[], list[dict[str, Any]]]
 
@@ -100,10 +99,7 @@ def test_all_lines_of_a_page_have_its_request_id(
             for path in paths:
                 httpx.get(address + path, headers={"X-Request-ID": "mine"})
     else:
-        application: Any = get_wsgi_application()
-        for path in paths:
-            request = RequestFactory(SERVER_NAME="127.0.0.1", HTTP_X_REQUEST_ID="mine").get(path)
-            application(request.environ, lambda status, headers: None)
+        ask_wsgi(get_wsgi_application(), *paths, HTTP_X_REQUEST_ID="mine")
     lines = [line for line in read() if line["logger"] in ("fanout", "django.request")]
     assert [(line["message"], line.get("request_id")) for line in lines] == [
         ("beta answered with status 500 (failed)", "mine"),

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 from django.contrib.auth import get_user_model
-from django.test import RequestFactory
 from django.urls import reverse
 from opentelemetry import metrics, trace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -38,7 +37,7 @@ from fanout.service import Service, services
 from fanout.transport import get_async_transport, get_transport
 from fanout.visit import Visit
 from fanout.wsgi import get_wsgi_application
-from tests.conftest import Script, serve
+from tests.conftest import Script, ask_wsgi, serve
 
 PROJECT = Path(__file__).parent.parent
 TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -109,13 +108,10 @@ def visit_page(path: str) -> httpx.Response:
         return httpx.get(address + path, headers={"traceparent": TRACE})
 
 
-def visit_under_wsgi(path: str) -> httpx.Response:
+def visit_under_wsgi(path: str, method: str = "GET") -> httpx.Response:
     """The same under WSGI."""
-    answer: dict[str, Any] = {}
-    environ = RequestFactory(SERVER_NAME="127.0.0.1", HTTP_TRACEPARENT=TRACE).get(path).environ
-    application: Any = get_wsgi_application()
-    body = application(environ, lambda status, _: answer.update(code=int(status[:3])))
-    return httpx.Response(answer["code"], content=b"".join(body))
+    [response] = ask_wsgi(get_wsgi_application(), path, method=method, HTTP_TRACEPARENT=TRACE)
+    return response
 
 
 @pytest.mark.parametrize("visit", [visit_page, visit_under_wsgi])
@@ -362,12 +358,14 @@ def test_a_visitor_who_goes_away_ends_the_span(
     assert "http.response.status_code" not in (page.attributes or {})
 
 
-def test_a_method_that_nobody_knows_gives_no_name(told: Told) -> None:
-    environ = RequestFactory(SERVER_NAME="127.0.0.1").generic("BREW", "/").environ
-    application: Any = get_wsgi_application()
-    application(environ, lambda status, headers: None)
-    [page] = told.find("_OTHER /")
-    assert (page.attributes or {})["http.response.status_code"] == 403
+@pytest.mark.parametrize(
+    ("method", "path", "name", "status"),
+    [("GET", "/nowhere", "GET", 404), ("BREW", "/", "_OTHER /", 403)],
+)
+def test_visitors_make_no_names(told: Told, method: str, path: str, name: str, status: int) -> None:
+    visit_under_wsgi(path, method)
+    [page] = told.find(name)
+    assert (page.attributes or {})["http.response.status_code"] == status
 
 
 @pytest.mark.parametrize(
