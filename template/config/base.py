@@ -155,6 +155,23 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
     )
 }
 
+# In production the log is JSON, a line for each event: see fanout/json_formatter.py.
+LOGGING: dict[str, object] = (
+    {}
+    if DEBUG
+    else {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": "fanout.json_formatter.JsonFormatter"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"handlers": ["stderr"], "level": "WARNING"},
+        "loggers": {
+            "uvicorn": {"level": "INFO"},
+            "uvicorn.access": {"propagate": False},  # proxies have one
+        },
+    }
+)
+
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"
 

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from fanout.checks import refuse_unready
 from fanout.handler import Handler
 from fanout.static_files import with_static_files
+from fanout.telemetry import load_tracing
 from fanout.transport import pool
 
 Message = MutableMapping[str, Any]
@@ -23,7 +24,8 @@ Application = Callable[[Message, Receive, Send], Coroutine[Any, Any, None]]
 def get_asgi_application() -> Application:
     """The site for ASGI servers, with its static files."""
     django.setup(set_prefix=False)
-    handler: Any = Handler()
+    tracing = load_tracing()
+    handler: Any = tracing.TracedHandler() if tracing else Handler()
     handler = ASGIStaticFilesHandler(handler) if settings.DEBUG else with_static_files(handler)
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
@@ -42,6 +44,8 @@ async def _live(receive: Receive, send: Send) -> None:
         try:
             refuse_unready()
             await stack.enter_async_context(pool())
+            if tracing := load_tracing():
+                stack.enter_context(tracing.run())
         except ImproperlyConfigured as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return

@@ -116,6 +116,9 @@ class Call:
         logger.warning("%s", line, extra=extra, exc_info=trace)
         return section
 
+    def abandon(self) -> None:
+        """End without a section: nobody waits for it any more."""
+
     def _make_section(self, state: State, answer: Answer | None, error: str = "") -> Section:
         return Section(
             name=self.service.name,

@@ -22,10 +22,12 @@ from fanout.time_limit import time_limit
 from fanout.transport import get_async_transport
 from fanout.visit import Visit
 
+make_call: type[Call] = Call  # with telemetry a TracedCall
+
 
 def fetch(transport: httpx.BaseTransport, service: Service, visit: Visit) -> Section:
     """Call `service`, blocking this thread. Never raises: what goes wrong is a failed section."""
-    call = Call(service, visit)
+    call = make_call(service, visit)
     try:
         answer = last_good.find(call.key, service.cache_for)
         if answer is None:
@@ -39,20 +41,24 @@ def fetch(transport: httpx.BaseTransport, service: Service, visit: Visit) -> Sec
 
 async def afetch(transport: httpx.AsyncBaseTransport, service: Service, visit: Visit) -> Section:
     """Call `service`, leaving the event loop to others. Raises nothing but a cancellation."""
-    call = Call(service, visit)
+    call = make_call(service, visit)
     try:
-        answer = last_good.find(call.key, service.cache_for)
-        if answer is None:
-            # pyreqwest goes on with a call that nobody waits for; so it counts, and is of use.
-            stop = settings.FANOUT_TRANSPORT != "pyreqwest"
-            make = partial(_acall, transport, call)
-            answer = await ashare(call.flight, call.seconds, make, stop=stop)
-        return call.succeed(answer)
-    except Exception as error:
-        older = last_good.recall(call.key, service.stale_for)
-        patience = visit.deadline.budget(CACHE_SECONDS)
-        await asyncio.wait([asyncio.wrap_future(older)], timeout=patience)
-        return call.fail(error, older)
+        try:
+            answer = last_good.find(call.key, service.cache_for)
+            if answer is None:
+                # pyreqwest goes on with a call that nobody waits for; so it counts, and is of use.
+                stop = settings.FANOUT_TRANSPORT != "pyreqwest"
+                make = partial(_acall, transport, call)
+                answer = await ashare(call.flight, call.seconds, make, stop=stop)
+            return call.succeed(answer)
+        except Exception as error:
+            older = last_good.recall(call.key, service.stale_for)
+            patience = visit.deadline.budget(CACHE_SECONDS)
+            await asyncio.wait([asyncio.wrap_future(older)], timeout=patience)
+            return call.fail(error, older)
+    except asyncio.CancelledError:
+        call.abandon()
+        raise
 
 
 async def afetch_as_completed(

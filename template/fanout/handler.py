@@ -48,9 +48,9 @@ class Handler(ASGIHandler):
             request, error = self.create_request(scope, body)
             if error:
                 await self.send_response(error, send)
-            await self._finish(error or await self._respond(request, receive, send))
+            await self._finish(error or await self.respond(request, receive, send))
 
-    async def _respond(self, request: Any, receive: Receive, send: Send) -> HttpResponseBase | None:
+    async def respond(self, request: Any, receive: Receive, send: Send) -> HttpResponseBase | None:
         """The response, sent; none if the visitor went away before there was one."""
         response = None
         errors: BaseExceptionGroup | None = None

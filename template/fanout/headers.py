@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextvars import ContextVar
 from uuid import uuid4
 
 import httpx
@@ -9,14 +10,21 @@ import httpx
 REQUEST_ID = "X-Request-ID"
 ALWAYS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "fanout"}
 
+request_id: ContextVar[str] = ContextVar("request_id", default="")  # of the visit, for the log
+
 _REQUEST_ID = re.compile(r"[\w.~+/=:-]{1,128}", re.ASCII)
 _PARENT = re.compile(r"(?a)(?!ff)[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}")
 _STATE = re.compile("[!-~](?:[ -~]{0,510}[!-~])?")
 
 
 def make_headers(headers: Mapping[str, str]) -> httpx.Headers:
-    """The headers of all calls for one page, made of those of the visitor's request."""
-    return httpx.Headers({**ALWAYS, **pass_on(headers)})
+    """The headers of all calls for one page, made of those of the visitor's request.
+
+    From now on what is logged for the page has its request id.
+    """
+    passed = pass_on(headers)
+    request_id.set(passed[REQUEST_ID])
+    return httpx.Headers({**ALWAYS, **passed})
 
 
 def pass_on(headers: Mapping[str, str]) -> dict[str, str]:
@@ -24,8 +32,8 @@ def pass_on(headers: Mapping[str, str]) -> dict[str, str]:
 
     Cookies and Authorization never go on, and neither does what is not well-formed.
     """
-    request_id = headers.get(REQUEST_ID, "")
-    passed = {REQUEST_ID: request_id if _REQUEST_ID.fullmatch(request_id) else uuid4().hex}
+    given = headers.get(REQUEST_ID, "")
+    passed = {REQUEST_ID: given if _REQUEST_ID.fullmatch(given) else uuid4().hex}
     if _PARENT.fullmatch(headers.get("traceparent", "")):
         passed["traceparent"] = headers["traceparent"]
         if _STATE.fullmatch(headers.get("tracestate", "")):

@@ -4,16 +4,30 @@ from typing import TYPE_CHECKING
 
 import django
 from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 from fanout.checks import refuse_unready
+from fanout.headers import request_id
 from fanout.static_files import with_static_files_wsgi
+from fanout.telemetry import load_tracing
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
+
+
+class Handler(WSGIHandler):
+    """Handles one request after another; what is logged for the next one is not this one's."""
+
+    def get_response(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer `request`."""
+        request_id.set("")
+        return super().get_response(request)
 
 
 def get_wsgi_application() -> "WSGIApplication":
     """The site for WSGI servers, which have no other moment than this to refuse to start."""
     django.setup(set_prefix=False)
     refuse_unready()
-    return with_static_files_wsgi(WSGIHandler())
+    tracing = load_tracing()
+    return with_static_files_wsgi(tracing.TracedWSGIHandler() if tracing else Handler())

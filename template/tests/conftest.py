@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 from asgiref.sync import async_to_sync
 from django.core.cache import cache
-from django.test import AsyncClient, Client
+from django.test import AsyncClient, Client, RequestFactory
 from django.urls import reverse
 from pytest_django import Settings
 from starlette.requests import Request
@@ -46,6 +47,21 @@ def serve(app: Any, **options: Any) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def ask_wsgi(
+    application: Any, *paths: str, method: str = "GET", **headers: Any
+) -> list[httpx.Response]:
+    """The answers of a WSGI application, in one thread that is not the test's, as in servers."""
+
+    def ask(path: str) -> httpx.Response:
+        environ = RequestFactory(SERVER_NAME="127.0.0.1").generic(method, path, **headers).environ
+        status: list[str] = []
+        parts = application(environ, lambda line, headers: status.append(line))
+        return httpx.Response(int(status[0][:3]), content=b"".join(parts))
+
+    with ThreadPoolExecutor(1) as threads:
+        return list(threads.map(ask, paths))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import uvicorn
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from uvicorn.config import STARTUP_FAILURE
+from uvicorn.config import LOGGING_CONFIG, STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from fanout.checks import refuse_unready
@@ -80,6 +80,7 @@ def _serve(sock: socket.socket, processes: int) -> None:
         workers=processes,
         lifespan="auto",  # Django's own entry has none
         ws="none",  # Django has no websockets
+        log_config=None if settings.LOGGING else LOGGING_CONFIG,
         access_log=False,  # proxies have one
         server_header=False,
         forwarded_allow_ips=settings.FORWARDED_ALLOW_IPS,  # uvicorn trusts this machine by itself

@@ -1,0 +1,523 @@
+"""One trace for a page and its calls, metrics per service; and nothing at all when it is off."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.contrib.auth import get_user_model
+from django.urls import reverse
+from opentelemetry import metrics, trace
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.metrics import Histogram, MeterProvider
+from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+from pytest_django import Settings
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from fanout import fetch, telemetry, tracing
+from fanout.asgi import get_asgi_application
+from fanout.breaker import FAILURES
+from fanout.call import Call
+from fanout.deadline import Deadline
+from fanout.fetch import afetch
+from fanout.headers import make_headers
+from fanout.section import Section
+from fanout.service import Service, services
+from fanout.transport import get_async_transport, get_transport
+from fanout.visit import Visit
+from fanout.wsgi import get_wsgi_application
+from tests.conftest import Script, ask_wsgi, serve
+
+PROJECT = Path(__file__).parent.parent
+TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+TRACE = f"00-{TRACE_ID}-{PARENT_ID}-01"
+
+
+class Told:
+    """What OpenTelemetry was told since the test began."""
+
+    def __init__(self) -> None:
+        """Set up this process, which OpenTelemetry allows once."""
+        self._spans = InMemorySpanExporter()
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(self._spans))
+        trace.set_tracer_provider(provider)
+        self._reader = InMemoryMetricReader({Histogram: AggregationTemporality.DELTA})
+        metrics.set_meter_provider(MeterProvider([self._reader]))
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._spans.clear()
+        self._reader.get_metrics_data()
+
+    def find(self, name: str) -> list[ReadableSpan]:
+        """The spans of that name that have ended."""
+        return [span for span in self._spans.get_finished_spans() if span.name == name]
+
+    def read_all(self) -> str:
+        """All that is known of all spans."""
+        return "".join(span.to_json() for span in self._spans.get_finished_spans())
+
+    def measure(self, name: str) -> list[Any]:
+        """The data points of a metric."""
+        read: Any = self._reader.get_metrics_data()
+        [scope] = read.resource_metrics[0].scope_metrics
+        [metric] = [metric for metric in scope.metrics if metric.name == name]
+        return list(metric.data.data_points)
+
+
+@pytest.fixture(scope="module")
+def _told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def told(_told: Told, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
+    """Telemetry is on, and tells the test."""
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
+    monkeypatch.setattr(fetch, "make_call", Call)
+    telemetry.load_tracing.cache_clear()
+    tracing.start()
+    _told.forget()
+    yield _told
+    telemetry.load_tracing.cache_clear()
+
+
+@pytest.fixture
+def options(script: Script, settings: Settings) -> dict[str, Any]:
+    """The options of `beta`, which a test may change."""
+    options: dict[str, Any] = settings.FANOUT["beta"]
+    return options
+
+
+def visit_page(path: str) -> httpx.Response:
+    """Get a page from a server, which has ended then."""
+    with serve(get_asgi_application()) as address:
+        return httpx.get(address + path, headers={"traceparent": TRACE})
+
+
+def visit_under_wsgi(path: str, method: str = "GET") -> httpx.Response:
+    """The same under WSGI."""
+    [response] = ask_wsgi(get_wsgi_application(), path, method=method, HTTP_TRACEPARENT=TRACE)
+    return response
+
+
+@pytest.mark.parametrize("visit", [visit_page, visit_under_wsgi])
+def test_a_page_and_its_calls_are_one_trace(
+    told: Told, script: Script, style: str, visit: Callable[[str], httpx.Response]
+) -> None:
+    route = reverse(f"compare-{style}")
+    assert visit(route).status_code == 200
+    [page] = told.find(f"GET {route}")
+    assert page.kind is SpanKind.SERVER
+    assert page.parent
+    assert f"{page.context.trace_id:032x} {page.parent.span_id:016x}" == f"{TRACE_ID} {PARENT_ID}"
+    assert page.attributes == {
+        "http.request.method": "GET",
+        "url.path": route,
+        "url.scheme": "http",
+        "http.route": route,
+        "http.response.status_code": 200,
+    }
+    for service in services():
+        [call] = told.find(f"GET {service.name}")
+        assert call.kind is SpanKind.CLIENT
+        assert call.parent
+        assert call.parent.span_id == page.context.span_id
+        assert page.start_time
+        assert page.end_time
+        assert call.start_time
+        assert call.end_time
+        assert page.start_time <= call.start_time <= call.end_time <= page.end_time
+        assert call.status.status_code is StatusCode.UNSET
+        assert call.attributes == {
+            "http.request.method": "GET",
+            "url.full": service.url.partition("?")[0],
+            "server.address": "127.0.0.1",
+            "server.port": httpx.URL(service.url).port,
+            "http.response.status_code": 200,
+            "fanout.service": service.name,
+            "fanout.state": "ok",
+            "fanout.source": "own",
+        }
+    [received] = script.calls
+    [call] = told.find("GET beta")
+    assert received.headers["traceparent"] == f"00-{TRACE_ID}-{call.context.span_id:016x}-01"
+
+
+def test_a_second_try_is_an_event(told: Told, script: Script, style: str) -> None:
+    script.statuses = [503]
+    visit_page(reverse(f"compare-{style}"))
+    [call] = told.find("GET beta")
+    [event] = call.events
+    assert event.name == "retry"
+    assert event.attributes == {"error.type": "503"}
+    assert call.attributes
+    assert call.attributes["http.response.status_code"] == 200
+    assert "error.type" not in call.attributes
+    assert len(script.calls) == 2
+
+
+def test_a_second_try_that_breaks_off_has_no_status(told: Told) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        if answers:
+            return answers.pop()
+        raise httpx.ReadError("")
+
+    answers = [httpx.Response(503, extensions={"http_version": b"HTTP/1.1"})]
+    visit = Visit(Deadline(60.0), None, make_headers({}))
+    service = Service(name="beta", url="http://beta/")
+    fetch.fetch(httpx.MockTransport(answer), service, visit)
+    [call] = told.find("GET beta")
+    assert call.attributes
+    assert call.attributes["error.type"] == "ReadError"
+    assert "http.response.status_code" not in call.attributes
+
+
+@pytest.mark.parametrize("state", ["stale", "failed"])
+def test_a_failed_call_says_why(told: Told, script: Script, style: str, state: str) -> None:
+    script.statuses = [200, 500] if state == "stale" else [500]
+    for _ in list(script.statuses):
+        visit_page(reverse(f"compare-{style}"))
+    call = told.find("GET beta")[-1]
+    assert call.attributes
+    assert call.attributes["fanout.state"] == state
+    assert call.attributes["error.type"] == "500"
+    assert call.status.status_code is StatusCode.ERROR
+    assert call.status.description == "answered with status 500"
+
+
+def test_a_page_without_what_it_needs_is_an_error(
+    told: Told, script: Script, options: dict[str, Any]
+) -> None:
+    options["required"] = True
+    script.statuses = [500]
+    assert visit_page("/").status_code == 503
+    [page] = told.find("GET /")
+    assert page.attributes
+    assert page.attributes["error.type"] == "503"
+    assert page.status.status_code is StatusCode.ERROR
+
+
+def test_metrics_say_what_calls_took_and_how_they_ended(
+    told: Told, script: Script, style: str
+) -> None:
+    script.statuses = [200, 500]
+    for _ in range(2):
+        visit_page(reverse(f"compare-{style}"))
+    measured = {
+        tuple(point.attributes.values()): (point.count, point.sum)
+        for point in told.measure("fanout.call.duration")
+    }
+    counts = {labels: count for labels, (count, _) in measured.items()}
+    assert counts == {
+        ("alpha", "ok", "own"): 2,
+        ("beta", "ok", "own"): 1,
+        ("beta", "stale", "own", "500"): 1,
+    }
+    assert all(0 < seconds < 60 for _, seconds in measured.values())
+
+
+def test_a_paused_service_is_seen(told: Told, script: Script, options: dict[str, Any]) -> None:
+    options["break_for"] = 3600
+    script.statuses = [500] * FAILURES
+    assert {p.attributes["fanout.service"]: p.value for p in told.measure("fanout.breaker.state")}[
+        "beta"
+    ] == 0
+    for _ in range(FAILURES + 1):
+        visit_under_wsgi("/")
+    call = told.find("GET beta")[-1]
+    assert call.attributes
+    assert call.attributes["error.type"] == "Paused"
+    assert "http.response.status_code" not in call.attributes
+    assert call.status.description == "Paused"
+    assert len(script.calls) == FAILURES
+    assert {p.attributes["fanout.service"]: p.value for p in told.measure("fanout.breaker.state")}[
+        "beta"
+    ] == 2
+
+
+def test_a_full_bulkhead_is_seen(told: Told, script: Script) -> None:
+    service = Service(name="beta", url=script.address, concurrency=1, timeout=0.1)
+    service.bulkhead.enter()
+    assert call_once(service).error == "has 1 calls in flight already"
+    [call] = told.find("GET beta")
+    assert call.attributes
+    assert call.attributes["error.type"] == "Full"
+    assert call.status.description == "has 1 calls in flight already"
+
+
+@pytest.mark.parametrize("url", ["nothing", "http://", "http://127.0.0.1:1/", "{}/?fault=drop"])
+def test_nobody_is_in_a_span(
+    told: Told, script: Script, settings: Settings, engine: str, url: str
+) -> None:
+    viewer = get_user_model()(pk=987654321)
+    url = url.format("http://somebody:password@127.0.0.1:1") + "?key=hidden"
+    for _ in range(FAILURES + 1):
+        section = call_once(Service(name="beta", url=url, personal=True), viewer)
+        assert section.state == "failed"
+    script.statuses = [500]
+    service = Service(name="beta", url=f"{script.address}/?key=hidden", personal=True)
+    assert call_once(service, viewer).error
+    assert script.calls[0].query_params["user"] == "987654321"
+    assert len(told.find("GET beta")) == FAILURES + 2
+    assert not [word for word in ("987654321", "hidden", "somebody") if word in told.read_all()]
+
+
+def call_once(service: Service, viewer: Any = None) -> Section:
+    """Call a service, without a page."""
+    visit = Visit(Deadline(60.0), viewer, make_headers({}))
+    return fetch.fetch(get_transport(), service, visit)
+
+
+@pytest.mark.parametrize("cache_for", [0, 3600])
+def test_a_page_that_needs_no_call_of_its_own_says_so(
+    told: Told, script: Script, cache_for: float
+) -> None:
+    service = Service(name="beta", url=f"{script.address}/", cache_for=cache_for)
+
+    async def call_twice() -> None:
+        visit = Visit(Deadline(60.0), None, make_headers({}))
+        async with get_async_transport() as transport:
+            if cache_for:
+                await afetch(transport, service, visit)
+                await afetch(transport, service, visit)
+            else:
+                await asyncio.gather(*[afetch(transport, service, visit) for _ in range(2)])
+
+    asyncio.run(call_twice())
+    sources = [str((span.attributes or {})["fanout.source"]) for span in told.find("GET beta")]
+    assert sorted(sources) == (["kept", "own"] if cache_for else ["own", "shared"])
+    assert len(script.calls) == 1
+
+
+def test_a_call_that_goes_on_without_its_page_has_a_span_that_ended(
+    told: Told, caplog: pytest.LogCaptureFixture, settings: Settings
+) -> None:
+    service = Service(name="alpha", url="http://alpha/")
+    calls: list[httpx.Request] = []
+
+    async def leave() -> None:
+        called, go_on, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def answer(request: httpx.Request) -> httpx.Response:
+            calls.append(request)
+            called.set()
+            await go_on.wait()
+            if len(calls) == 1:
+                return httpx.Response(503, extensions={"http_version": b"HTTP/1.1"})
+            done.set()
+            raise ValueError
+
+        visit = Visit(Deadline(60.0), None, make_headers({}))
+        page = asyncio.create_task(afetch(httpx.MockTransport(answer), service, visit))
+        await called.wait()
+        page.cancel()
+        with suppress(asyncio.CancelledError):
+            await page
+        go_on.set()
+        await done.wait()
+
+    asyncio.run(leave())
+    [span] = told.find("GET alpha")
+    assert span.attributes
+    assert span.attributes["fanout.state"] == "abandoned"
+    assert not span.events
+    assert len(calls) == 2
+    assert not caplog.records
+
+
+def test_a_visitor_who_goes_away_ends_the_span(
+    told: Told, two_services: Callable[..., None]
+) -> None:
+    two_services(alpha="fault=hang")
+    messages = [{"type": "http.request"}, {"type": "http.disconnect"}]
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        raise AssertionError(message)
+
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "query_string": b""}
+    scope["headers"] = [(b"host", b"127.0.0.1")]
+    asyncio.run(tracing.TracedHandler()(scope, receive, send))
+    [page] = told.find("GET /")
+    assert "http.response.status_code" not in (page.attributes or {})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name", "status"),
+    [("GET", "/nowhere", "GET", 404), ("BREW", "/", "_OTHER /", 403)],
+)
+def test_visitors_make_no_names(told: Told, method: str, path: str, name: str, status: int) -> None:
+    visit_under_wsgi(path, method)
+    [page] = told.find(name)
+    assert (page.attributes or {})["http.response.status_code"] == status
+
+
+@pytest.mark.parametrize(
+    ("variables", "exporters"),
+    [
+        ({}, []),
+        ({"OTEL_SERVICE_NAME": "shop"}, []),
+        ({"OTEL_TRACES_EXPORTER": "none"}, []),
+        ({"OTEL_TRACES_EXPORTER": ""}, []),
+        ({"OTEL_METRICS_EXPORTER": "otlp"}, []),
+        ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://collector"}, []),
+        ({"OTEL_TRACES_EXPORTER": "console, otlp"}, ["console", "otlp"]),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector"}, ["otlp"]),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector"}, ["otlp"]),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_TRACES_EXPORTER": "none"}, []),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_SDK_DISABLED": "True"}, []),
+    ],
+)
+def test_variables_say_where_traces_go(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], exporters: list[str]
+) -> None:
+    for name in [name for name in os.environ if name.startswith("OTEL_")]:
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert telemetry.get_exporters("TRACES") == exporters
+
+
+def test_missing_packages_are_named_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    monkeypatch.setitem(sys.modules, "fanout.tracing", None)
+    telemetry.load_tracing.cache_clear()
+    for _ in range(2):
+        assert telemetry.load_tracing() is None
+    [record] = caplog.records
+    assert "uv sync --group otel" in record.getMessage()
+    with serve(get_asgi_application()) as address:
+        assert httpx.get(address).status_code == 200
+    telemetry.load_tracing.cache_clear()
+
+
+SERVE = """
+import sys
+
+import httpx
+
+from config.asgi import application
+from tests.conftest import serve
+
+with serve(application) as address:
+    print(httpx.get(address).status_code)
+print(*[name for name in sys.modules if name.startswith("opentelemetry")])
+"""
+FORK = """
+import os
+import sys
+
+from django.test import RequestFactory
+
+from config.wsgi import application
+
+for _ in range(2):
+    if not os.fork():
+        request = RequestFactory(SERVER_NAME="127.0.0.1").get("/")
+        application(request.environ, lambda status, headers: print(status[:3], flush=True))
+        sys.exit()
+    os.wait()
+"""
+
+
+@pytest.fixture
+def run(fakes: str, settings: Settings) -> Run:
+    """Run a script in a process of its own, with these variables and fake services."""
+    urls = {f"{name.upper()}_URL": f"{fakes}/{name}/" for name in settings.FANOUT_SERVICES}
+
+    def run(script: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        process = subprocess.run(  # noqa: S603 - our own
+            [sys.executable, "-c", script],
+            cwd=PROJECT,
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings", **urls, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert process.returncode == 0, process.stderr
+        return process
+
+    return run
+
+
+def test_nothing_is_imported_when_it_is_off(
+    run: Run,
+) -> None:
+    assert run(SERVE).stdout == "200\n\n"
+
+
+def test_an_exporter_that_there_is_not_costs_no_page(
+    run: Run,
+) -> None:
+    process = run(SERVE, OTEL_TRACES_EXPORTER="nowhere")
+    assert process.stdout.startswith("200\n")
+    assert "no package has an exporter nowhere for traces" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+def test_metrics_can_go_alone(run: Run) -> None:
+    printed = run(SERVE, OTEL_METRICS_EXPORTER="console").stdout
+    assert "fanout.call.duration" in printed
+    assert "span_id" not in printed
+
+
+class Collector:
+    """Takes what is sent by OTLP."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.bodies: dict[str, list[bytes]] = {}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Take it."""
+        request = Request(scope, receive)
+        self.bodies.setdefault(request.url.path, []).append(await request.body())
+        await JSONResponse({})(scope, receive, send)
+
+
+def test_all_is_sent_before_a_server_ends(
+    run: Run,
+) -> None:
+    collector = Collector()
+    with serve(collector, lifespan="off") as address:
+        process = run(SERVE, OTEL_EXPORTER_OTLP_ENDPOINT=address, OTEL_SERVICE_NAME="shop")
+    assert process.stdout.startswith("200\nopentelemetry")
+    assert set(collector.bodies) == {"/v1/traces", "/v1/metrics"}
+    assert b"fanout.call.duration" in collector.bodies["/v1/metrics"][0]
+    [spans] = collector.bodies["/v1/traces"]
+    assert b"GET /" in spans
+    assert b"shop" in spans
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork.")
+def test_forked_processes_are_told_apart(run: Run, settings: Settings) -> None:
+    collector = Collector()
+    with serve(collector, lifespan="off") as address:
+        process = run(FORK, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{address}/here")
+    assert process.stdout == "200\n200\n"
+    ids = set()
+    for body in collector.bodies["/here"]:
+        [sent] = ExportTraceServiceRequest.FromString(body).resource_spans
+        about = {pair.key: pair.value.string_value for pair in sent.resource.attributes}
+        assert about["service.name"] == settings.FANOUT_TITLE
+        ids.add(about["service.instance.id"])
+    assert len(ids) == 2
