@@ -20,8 +20,8 @@ from tests.updates.versions import append, commit, git, replace
 
 WORKFLOWS = ".github/workflows"
 FILES = {
-    "github": {f"{WORKFLOWS}/ci.yml", "renovate.json"},
-    "gitlab": {".gitlab-ci.yml", "renovate.json"},
+    "github": {f"{WORKFLOWS}/ci.yml", ".renovaterc.json"},
+    "gitlab": {".gitlab-ci.yml", ".renovaterc.json"},
     "none": set[str](),
 }
 TRACES = {
@@ -198,8 +198,8 @@ def test_other_configurations_are_as_their_schemas_want_them(project: Path) -> N
     done = run(
         "check-jsonschema",
         "--builtin-schema=vendor.renovate",
-        str(project / "renovate.json"),
-        str(ROOT / "renovate.json"),
+        str(project / ".renovaterc.json"),
+        str(ROOT / ".renovaterc.json"),
         cwd=project,
     )
     assert done.returncode == 0, done.stdout
@@ -213,7 +213,7 @@ def test_other_configurations_are_as_their_schemas_want_them(project: Path) -> N
 
 
 def test_renovate_finds_what_the_template_pins() -> None:
-    config = json.loads((ROOT / "renovate.json").read_text("utf-8"))
+    config = json.loads((ROOT / ".renovaterc.json").read_text("utf-8"))
     names = git(ROOT, "ls-files", "-z", "template").split("\0")
     for manager, ends in (
         ("github-actions", ["ci.yml", "image.yml{% endif %}"]),
