@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from tests.resilience.behaviours import Connection, run_upstream
 from tests.resilience.programs import PROJECT, Process, Start, find_port, run_programs, wait_for
 
 PASSWORD = "only-for-these-tests"  # noqa: S105
+FORWARDED = {"X-Forwarded-Proto": "https"}  # as if through nginx
 PREPARE = f"""
 from django.contrib.auth.models import User
 from django.core.management import call_command
@@ -96,11 +98,14 @@ class Site:
         for port in ports:
             wait_for(f"http://127.0.0.1:{port}/readyz")
 
+    def ask_to_stop(self, port: int) -> None:
+        """Let a process finish what it has begun."""
+        self._processes[port].terminate()
+
     def stop(self, port: int) -> int:
-        """The exit code of a process that is asked to stop."""
-        process = self._processes.pop(port)
-        process.terminate()
-        return process.wait(60)
+        """The exit code of a process that has been asked to stop, now or before."""
+        self.ask_to_stop(port)
+        return self._processes.pop(port).wait(60)
 
     def stop_all(self) -> None:
         """Stop every process that runs."""
@@ -124,9 +129,9 @@ class Site:
             yield client
 
     def ask(self, port: int, client: httpx.Client) -> httpx.Response:
-        """The homepage as this process makes it for whoever is logged in, as if through nginx."""
+        """The homepage as this process makes it for whoever is logged in."""
         cookie = f"sessionid={client.cookies['sessionid']}"
-        headers = {"Cookie": cookie, "X-Forwarded-Proto": "https"}
+        headers = {"Cookie": cookie, **FORWARDED}
         return httpx.get(f"http://127.0.0.1:{port}/", headers=headers, timeout=60)
 
 
@@ -184,6 +189,12 @@ def wait_until(condition: Callable[[], bool]) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("It never came to that.")
+
+
+def is_refused(port: int) -> bool:
+    """Whether nobody listens there."""
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) != 0
 
 
 @contextmanager
@@ -326,6 +337,24 @@ def test_a_section_is_sent_on_while_the_next_is_awaited(site: Site) -> None:
         site.services.opened.set()
     assert page.headers["Content-Encoding"] == "gzip"
     assert all(say(name) in rest for name in SERVICES)
+
+
+def test_a_process_that_stops_leaves_all_but_its_last_pages_to_the_other(site: Site) -> None:
+    stopping = site.ports[0]
+    last_page = f"http://127.0.0.1:{stopping}/compare/stream/"
+    site.services.opened.clear()
+    try:
+        with httpx.stream("GET", last_page, headers=FORWARDED, timeout=60) as page:
+            site.ask_to_stop(stopping)
+            wait_until(lambda: is_refused(stopping))
+            with site.visit("ann"):  # a form is sent, too
+                site.services.opened.set()
+            rest = page.read().decode()
+    finally:
+        site.services.opened.set()
+    assert all(say(name) in rest for name in SERVICES)
+    assert site.stop(stopping) == 0
+    site.serve(stopping)
 
 
 def test_processes_restart_one_by_one_and_no_page_is_lost(site: Site) -> None:

@@ -73,6 +73,15 @@ def listen(host: str, port: int, way_out: str) -> socket.socket:
     return sock
 
 
+class _Supervisor(Multiprocess):
+    """Listens no longer once it stops: who comes while the last pages are made is refused, not kept waiting."""
+
+    def terminate_all(self) -> None:
+        for sock in self.sockets:
+            sock.close()
+        super().terminate_all()
+
+
 def _serve(sock: socket.socket, processes: int) -> None:
     """Serve from so many processes, replacing those that die. Raises CommandError if one cannot start."""
     config = uvicorn.Config(
@@ -88,7 +97,7 @@ def _serve(sock: socket.socket, processes: int) -> None:
         timeout_graceful_shutdown=math.ceil(settings.FANOUT_DEADLINE) + 1,
         timeout_worker_healthcheck=10,  # seconds: on a busy machine a process starts slowly
     )
-    supervisor = Multiprocess(config, sockets=[sock])
+    supervisor = _Supervisor(config, sockets=[sock])
     supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         raise CommandError("A process did not start, see above.")
