@@ -103,7 +103,16 @@ def make_environments(project: Path, folder: Path) -> None:
     ):
         installed = uv(
             *("sync", "--quiet", "--compile-bytecode", "--project", str(project)),
-            *("--python", python, "--resolution", resolution, "--group", "postgres"),
+            *(
+                "--python",
+                python,
+                "--resolution",
+                resolution,
+                "--group",
+                "postgres",
+                "--group",
+                "browser",
+            ),
             UV_PROJECT_ENVIRONMENT=str(folder / name),
         )
         assert installed.returncode == 0, installed.stderr
