@@ -162,11 +162,12 @@ def steps(*steps: Step, **settings: Any) -> tuple[tuple[Step, ...], dict[str, An
 
 HSTS = {"SECURE_HSTS_SECONDS": 9, "SECURE_HSTS_PRELOAD": True}
 HTML = {"Accept": "text/html"}
+PAGE = "/compare/gather/"
 LONG = "".join(map(str, range(3000)))  # more than a cookie holds, compressed too
 UPLOAD = {"csrfmiddlewaretoken": TOKEN, "small": b"1" * 10, "large": b"1" * 3_000_000}
 
 TABLE = {
-    "homepage": steps(get("/"), ("head", "/", {}), ("options", "/", {})),
+    "homepage": steps(get(PAGE), ("head", PAGE, {}), ("options", PAGE, {})),
     "security headers": steps(get("/plain/", secure=True), get("/headers/"), **HSTS),
     "no security headers": steps(
         get("/plain/"), SECURE_REFERRER_POLICY=None, SECURE_CSP={}, CONTENT_SECURITY_POLICY={}
@@ -241,7 +242,7 @@ TABLE = {
             "/accounts/login/",
             data={"username": "viewer", "password": "secret", "csrfmiddlewaretoken": TOKEN},
         ),
-        *(get("/"), get("/read/"), get("/viewer/"), get("/admin/"), get("/readyz")),
+        *(get(PAGE), get("/read/"), get("/viewer/"), get("/admin/"), get("/readyz")),
     ),
 }
 
@@ -488,7 +489,7 @@ def test_the_checks_of_a_deployment_say_what_they_say_of_djangos() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("two_services")
-@pytest.mark.parametrize("path", ["/", "/accounts/login/", "/admin/login/", "/livez"])
+@pytest.mark.parametrize("path", [PAGE, "/accounts/login/", "/admin/login/", "/livez"])
 def test_nothing_inline_is_allowed_or_needed(path: str) -> None:
     [(_, headers, _, html)] = send(
         *("asgi", OURS, [get(path)]),
