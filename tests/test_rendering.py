@@ -1,7 +1,7 @@
 """Every combination of answers gives a project that is in order before anybody runs it."""
 
 import tomllib
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 
 import pytest
@@ -41,32 +41,27 @@ def awkward_names(count: int) -> str:
     return ",".join(names[:count])
 
 
-# Every two of these answers together; only the count and the names have anything to do with each other.
+# Every combination of the choices; each of them, and each count, with each of the names.
 ROWS = [
-    (STYLES[index % 4], count, name, DEPLOYS[index % 3], CIS[index // 3 % 3])
-    for index, (count, name) in enumerate(product(COUNTS, PROJECT_NAMES))
+    (*choices, COUNTS[index % 5], PROJECT_NAMES[(index + index // 5) % 5])
+    for index, choices in enumerate(product(STYLES, DEPLOYS, CIS))
 ]
+QUESTIONS = ("style", "deploy", "ci", "service_count", "project_name")
 
 
-@pytest.mark.parametrize(("style", "count", "project_name", "deploy", "ci"), ROWS)
+def test_every_answer_meets_every_other() -> None:
+    for one, other in combinations(range(len(QUESTIONS)), 2):
+        met = {(row[one], row[other]) for row in ROWS}
+        assert len(met) == len({row[one] for row in ROWS}) * len({row[other] for row in ROWS})
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(map(str, row[:4])))
 def test_a_project_is_in_order(
-    copy: Copy,
-    newest: Environment,
-    style: str,
-    count: int,
-    project_name: str,
-    deploy: str,
-    ci: str,
+    copy: Copy, newest: Environment, row: tuple[str, str, str, int, str]
 ) -> None:
+    style, _, _, count, project_name = row
     names = awkward_names(count)
-    answers = {
-        "project_name": project_name,
-        "service_count": count,
-        "service_names": names,
-        "style": style,
-        "deploy": deploy,
-        "ci": ci,
-    }
+    answers = {**dict(zip(QUESTIONS, row, strict=True)), "service_names": names}
     project = copy(**answers)
     assert read_answers(project) == answers
     for module in project.rglob("*.py"):
@@ -79,8 +74,19 @@ def test_a_project_is_in_order(
     assert tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     newest.run(project, "ruff", "check", "--no-cache")
     newest.run(project, "ruff", "format", "--check", "--no-cache")
+    newest.run(project, "mypy", "--cache-dir", str(newest.path / ".mypy_cache"))
     newest.run(project, "djlint", "--lint", ".")
     newest.run(project, "python", "manage.py", "check", "--fail-level", "WARNING")
+
+
+def test_where_a_project_runs_does_not_change_its_code(copy: Copy) -> None:
+    """So the tests of a project, which are run without containers, hold with them too."""
+    codes = [
+        read_code(copy(f"{deploy}-{ci}", deploy=deploy, ci=ci))
+        for deploy, ci in product(DEPLOYS, CIS)
+    ]
+    assert codes == codes[:1] * 9
+    assert {"config/generated.py", "pyproject.toml", "tests/test_homepage.py"} <= codes[0].keys()
 
 
 def test_defaults_alone_are_enough(copy: Copy) -> None:
@@ -139,6 +145,12 @@ def read_answers(project: Path) -> dict[str, object]:
     """What Copier will remember of the questions."""
     answers = yaml.safe_load((project / ".copier-answers.yml").read_text(encoding="utf-8"))
     return {name: answer for name, answer in answers.items() if not name.startswith("_")}
+
+
+def read_code(project: Path) -> dict[str, bytes]:
+    """What a project's Python, its tools and its tests read."""
+    endings = (".py", ".html", ".css", ".js", ".toml")
+    return {path: text for path, text in read_files(project).items() if path.endswith(endings)}
 
 
 def read_files(project: Path) -> dict[str, bytes]:
