@@ -24,6 +24,8 @@ from django.dispatch import Signal
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
+from fanout.headers import identify
+
 # Django's own receivers: nothing to do for them while no connection is open.
 IDLE = {reset_queries, close_old_connections, close_caches, reset_urlconf}
 
@@ -46,6 +48,8 @@ class Handler(ASGIHandler):
             if _must_tell(signals.request_started, self.__class__):
                 await signals.request_started.asend(sender=self.__class__, scope=scope)
             request, error = self.create_request(scope, body)
+            if request:
+                identify(request)
             if error:
                 await self.send_response(error, send)
             await self._finish(error or await self.respond(request, receive, send))

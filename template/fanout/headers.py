@@ -6,21 +6,29 @@ from contextvars import ContextVar
 from uuid import uuid4
 
 import httpx
+from django.http import HttpRequest
 
 REQUEST_ID = "X-Request-ID"
 ALWAYS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "fanout"}
 
-request_id: ContextVar[str] = ContextVar("request_id", default="")  # of the visit, for the log
+request_id: ContextVar[str] = ContextVar("request_id", default="")  # for the log
 
 _REQUEST_ID = re.compile(r"[\w.~+/=:-]{1,128}", re.ASCII)
 _PARENT = re.compile(r"(?a)(?!ff)[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}")
 _STATE = re.compile("[!-~](?:[ -~]{0,510}[!-~])?")
 
 
+def identify(request: HttpRequest) -> None:
+    """Give `request` an id if it has no good one. All that is logged from now on has it."""
+    given = request.META.get("HTTP_X_REQUEST_ID", "")
+    request.META["HTTP_X_REQUEST_ID"] = known = _choose_id(given)
+    request_id.set(known)
+
+
 def make_headers(headers: Mapping[str, str]) -> httpx.Headers:
     """The headers of all calls for one page, made of those of the visitor's request.
 
-    From now on what is logged for the page has its request id.
+    What is logged from now on has its request id: Django's own entries do not say it earlier.
     """
     passed = pass_on(headers)
     request_id.set(passed[REQUEST_ID])
@@ -32,10 +40,13 @@ def pass_on(headers: Mapping[str, str]) -> dict[str, str]:
 
     Cookies and Authorization never go on, and neither does what is not well-formed.
     """
-    given = headers.get(REQUEST_ID, "")
-    passed = {REQUEST_ID: given if _REQUEST_ID.fullmatch(given) else uuid4().hex}
+    passed = {REQUEST_ID: _choose_id(headers.get(REQUEST_ID, ""))}
     if _PARENT.fullmatch(headers.get("traceparent", "")):
         passed["traceparent"] = headers["traceparent"]
         if _STATE.fullmatch(headers.get("tracestate", "")):
             passed["tracestate"] = headers["tracestate"]
     return passed
+
+
+def _choose_id(given: str) -> str:
+    return given if _REQUEST_ID.fullmatch(given) else uuid4().hex

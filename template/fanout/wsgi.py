@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from fanout.checks import refuse_unready
-from fanout.headers import request_id
+from fanout.headers import identify
 from fanout.static_files import with_static_files_wsgi
 from fanout.telemetry import load_tracing
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class Handler(WSGIHandler):
-    """Handles one request after another; what is logged for the next one is not this one's."""
+    """Handles one request after another; all that is logged for one has its id."""
 
     def get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Answer `request`."""
-        request_id.set("")
+        identify(request)
         return super().get_response(request)
 
 

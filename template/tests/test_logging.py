@@ -88,24 +88,31 @@ def test_no_trace_is_named_where_none_can_be(read: Read, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("server", ["asgi", "wsgi"])
-def test_all_lines_of_a_page_have_its_request_id(
+def test_all_lines_of_a_request_have_its_id(
     read: Read, script: Script, settings: Settings, server: str
 ) -> None:
     settings.FANOUT["beta"]["required"] = True
     script.statuses = [500]
     paths = ["/?secret=1", "/nowhere"]
+    headers = {"X-Request-ID": "mine"}
     if server == "asgi":
         with serve(get_asgi_application()) as address:
             for path in paths:
-                httpx.get(address + path, headers={"X-Request-ID": "mine"})
+                httpx.get(address + path, headers=headers)
+            httpx.get(address + "/other")
     else:
-        ask_wsgi(get_wsgi_application(), *paths, HTTP_X_REQUEST_ID="mine")
+        application = get_wsgi_application()
+        ask_wsgi(application, *paths, HTTP_X_REQUEST_ID="mine")
+        ask_wsgi(application, "/other")
     lines = [line for line in read() if line["logger"] in ("fanout", "django.request")]
-    assert [(line["message"], line.get("request_id")) for line in lines] == [
+    *named, other = [(line["message"], line["request_id"]) for line in lines]
+    assert named == [
         ("beta answered with status 500 (failed)", "mine"),
         ("Service Unavailable: /", "mine"),
-        ("Not Found: /nowhere", None),  # no page, so nobody named it
+        ("Not Found: /nowhere", "mine"),
     ]
+    assert other[0] == "Not Found: /other"
+    assert len(other[1]) == 32
     assert lines[0]["service"] == "beta"
     assert lines[0]["duration"] > 0
     assert "secret" not in json.dumps(lines)
