@@ -15,22 +15,29 @@ def list_releases() -> list[str]:
     return re.findall(r"^## (\d+\.\d+\.\d+)", changelog, re.MULTILINE)
 
 
+def list_bundles() -> set[str]:
+    """The tags that are kept."""
+    return {path.stem for path in (ROOT / "tests/releases").glob("*.bundle")}
+
+
 def test_every_release_has_a_bundle() -> None:
-    bundles = {path.stem for path in (ROOT / "tests/releases").glob("*.bundle")}
-    assert bundles == {f"v{version}" for version in list_releases()}
+    """But the one that this commit is: its bundle is made of it, and stands in the next."""
+    released = {f"v{version}" for version in list_releases()}
+    if without := released ^ list_bundles():
+        assert without == set(git(ROOT, "tag", "--points-at", "HEAD").split())
 
 
 def test_every_release_reaches_the_working_tree(scratch: Path) -> None:
-    for version in list_releases():
-        assert_reaches_the_working_tree(scratch, version)
+    for tag in list_bundles():
+        assert_reaches_the_working_tree(scratch, tag)
 
 
-def assert_reaches_the_working_tree(scratch: Path, version: str) -> None:
+def assert_reaches_the_working_tree(scratch: Path, tag: str) -> None:
     """A project of that release becomes what a fresh copy is now."""
-    repository = scratch / f"release-{version}"
-    bundle = ROOT / f"tests/releases/v{version}.bundle"
-    git(ROOT, "clone", "--quiet", f"--branch=v{version}", str(bundle), str(repository))
-    project = copy_version(repository, scratch / f"from-{version}", f"v{version}")
+    repository = scratch / f"release-{tag}"
+    bundle = ROOT / f"tests/releases/{tag}.bundle"
+    git(ROOT, "clone", "--quiet", f"--branch={tag}", str(bundle), str(repository))
+    project = copy_version(repository, scratch / f"from-{tag}", tag)
     commit(project, "released")
     for path in ("copier.yml", "hooks", "template"):
         target = repository / path
@@ -39,6 +46,6 @@ def assert_reaches_the_working_tree(scratch: Path, version: str) -> None:
     commit(repository, "working tree")
     git(repository, "tag", "v99.0.0")
     update(project, "v99.0.0")
-    fresh = copy_version(repository, scratch / f"to-{version}", "v99.0.0")
+    fresh = copy_version(repository, scratch / f"to-{tag}", "v99.0.0")
     assert find_conflicts(project) == []
     assert_equal(project, fresh)
