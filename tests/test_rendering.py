@@ -1,5 +1,6 @@
 """Every combination of answers gives a project that is in order before anybody runs it."""
 
+import sys
 import tomllib
 from itertools import combinations, product
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import ROOT, Copy
+from tests.conftest import ROOT, Copy, copy_project, copy_template
 from tests.environments import Environment
 
 STYLES = ["sync", "naive", "gather", "stream"]
@@ -107,6 +108,15 @@ def test_the_same_answers_give_the_same_bytes(copy: Copy) -> None:
 def test_nothing_but_the_project_is_copied(copy: Copy) -> None:
     folders = {path.name for path in copy().iterdir() if path.is_dir()}
     assert folders == {".github", "config", "fakes", "fanout", "homepage", "tests"}
+
+
+def test_what_running_in_place_leaves_behind_is_not_copied(copy: Copy, tmp_path: Path) -> None:
+    used = copy_template(tmp_path / "used")
+    for path in (".venv/bin/x", ".env", ".ruff_cache/x", "config/x.pyc", "db.sqlite3", "uv.lock"):
+        (used / "template" / path).parent.mkdir(parents=True, exist_ok=True)
+        (used / "template" / path).touch()
+    (used / "template/.venv/bin/python").symlink_to(sys.executable)
+    assert read_files(copy_project(used, tmp_path / "copied")).keys() == read_files(copy()).keys()
 
 
 def test_file_names_are_legal_on_windows(copy: Copy) -> None:
