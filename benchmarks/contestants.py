@@ -76,6 +76,7 @@ GATHER_ALONE = Contestant(
 )
 NAIVE = Contestant("naive", (*SITE, *ENTRY), measured(style="naive"), daily=True)
 SYNC = Contestant("sync", (*SITE, *ENTRY), measured(style="sync"), daily=True)
+STREAM = Contestant("stream", (*SITE, *ENTRY), measured(style="stream"), daily=True)
 THREADS = Contestant("a thread per call", (*SITE, *ENTRY), measured(), "/threads/")
 DJANGO = Contestant(
     "gather, all of Django's own",
@@ -117,6 +118,7 @@ CONTESTANTS = [
     Contestant("gather, WSGI", WSGI, measured()),
     NAIVE,
     SYNC,
+    STREAM,
     Contestant("sync, WSGI", WSGI, measured(style="sync")),
     THREADS,
     Contestant("a thread per call, nothing reused", (*SITE, *ENTRY), ALONE, "/threads/", "new/"),

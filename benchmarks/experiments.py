@@ -18,6 +18,7 @@ from benchmarks.contestants import (
     GO,
     NAIVE,
     STARLETTE,
+    STREAM,
     SYNC,
     THREADS,
     Contestant,
@@ -145,7 +146,7 @@ def _press(server: Server, fakes: Fakes, seconds: int) -> dict[str, float]:
 def measure_latency(scale: Scale) -> dict[int, Rounds]:
     """Milliseconds of one page at a time, of services that take 50: p50 of each round."""
     found: dict[int, Rounds] = {}
-    contestants = [GATHER, NAIVE, SYNC]
+    contestants = [GATHER, STREAM, NAIVE, SYNC]
     if scale.everybody:
         contestants += [c for c in CONTESTANTS if c in (THREADS, STARLETTE, GO)]
     for count in COUNTS if scale.everybody else COUNTS[:2]:  # 32 take their time

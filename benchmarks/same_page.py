@@ -1,6 +1,6 @@
 """Make sure that all contestants serve the same page."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
@@ -19,26 +19,40 @@ class Sight:
 
 
 class Reader(HTMLParser):
-    """Counts tags and collects words."""
+    """Counts tags and collects words, apart for each section and for what is around them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.tags: Counter[str] = Counter()
-        self.words: list[str] = []
+        self.words: dict[str, list[str]] = defaultdict(list)
+        self.place = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags[tag] += 1
+        if tag == "section":
+            self.place = dict(attrs).get("id") or ""
+        elif ("class", "waiting") in attrs:
+            self.place = "waiting"
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("section", "div"):
+            self.place = ""
 
     def handle_data(self, data: str) -> None:
-        self.words += data.split()
+        self.words[self.place] += data.split()
 
 
 def look(html: str) -> Sight:
-    """What is on a page, whatever its white space and attributes."""
+    """What is on a page, whatever its white space, its attributes and the order of its sections.
+
+    A streamed page sends them as they come, after a note for each that is hidden by then.
+    """
     reader = Reader()
     reader.feed(html)
     reader.close()
-    return Sight(reader.tags["section"], reader.tags["h3"], " ".join(reader.words))
+    reader.words.pop("waiting", None)
+    text = " ".join(" ".join(reader.words[place]) for place in sorted(reader.words))
+    return Sight(reader.tags["section"], reader.tags["h3"], text)
 
 
 _first: dict[int, tuple[str, Sight]] = {}
