@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from environs import env, validate
 
@@ -78,17 +79,25 @@ TEMPLATES = [
 # postgres://user:password@host/name; an empty one is a file of SQLite's.
 DATABASES = {"default": get_database(env.str("DATABASE_URL", default=""), BASE_DIR / "db.sqlite3")}
 
-# Where the processes share the last good answers of services: redis://, rediss://, valkey:// or
-# valkeys://; without one, each process has its own.
+# Where the processes share the last good answers of services and the counts of log-ins: redis://,
+# rediss://, valkey:// or valkeys://; without one, each process has its own.
 CACHE_URL = env.str("CACHE_URL", default="")
-CACHES: dict[str, dict[str, object]] = {
-    "default": {
+CACHES: dict[str, dict[str, Any]] = {
+    name: {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": re.sub("^valkey(s?)://", r"redis\1://", CACHE_URL),
-        "OPTIONS": {"socket_connect_timeout": 0.25, "socket_timeout": 0.25},
+        "OPTIONS": {"socket_connect_timeout": 0.25, "socket_timeout": 0.25, **more},  # seconds
     }
     if CACHE_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    else {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": name,
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
+    for name, more in {
+        "default": {},
+        "fanout": {"serializer": "fanout.cache.JsonSerializer"},
+    }.items()
 }
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

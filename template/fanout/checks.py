@@ -56,6 +56,9 @@ def check_options(**_: Any) -> list[CheckMessage]:
     if not _are_proxies(proxies := settings.FORWARDED_ALLOW_IPS):
         message = f"FORWARDED_ALLOW_IPS is * or addresses or networks, not {proxies!r}."
         messages.append(Error(message, id="fanout.E004"))
+    if "fanout" not in settings.CACHES:
+        message = "CACHES has no 'fanout', which log-ins and services need: see config/base.py."
+        messages.append(Error(message, id="fanout.E004"))
     for name, options in settings.FANOUT.items():
         if name not in settings.FANOUT_SERVICES:
             message = f"FANOUT has options for {name!r}, which is not a service."

@@ -10,9 +10,9 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
-from django.core.cache import cache
 from django.http import HttpRequest
 
+from fanout.cache import cache
 from fanout.service import services
 from fanout.transport import get_transport
 from fanout.views import VIEWS

@@ -1,8 +1,8 @@
 """The last good answer of each service: reused while it is fresh, shown when a call fails.
 
-It is kept in a bounded map of this process. Threads write it through to Django's cache, which other
-processes share, and read it from there, but only after a failure: a page that has all it needs
-neither asks the cache nor waits for it.
+It is kept in a bounded map of this process. If the processes share a cache, threads write it through
+to that, and read it from there, but only after a failure: a page that has all it needs neither asks
+the cache nor waits for it.
 """
 
 import time
@@ -14,10 +14,9 @@ from hashlib import sha256
 from threading import BoundedSemaphore, Lock
 from typing import Any, NamedTuple
 
-from django.core.cache import cache
-
 from fanout.answer import Answer, BadAnswer, make_answer
 from fanout.breaker import Breaker
+from fanout.cache import cache, is_shared
 
 Key = tuple[str, str, str]  # the service's name and URL, and the viewer's id if it is personal
 
@@ -48,10 +47,10 @@ class LastGood:
         now = time.time()
         with self._lock:
             written = self._kept[key].written if key in self._kept else 0.0
-            due = stale_for > 0 and now - written >= stale_for / 4
+            due = stale_for > 0 and now - written >= stale_for / 4 and is_shared()
             self._put(key, _Kept(body, now, now if due else written))
         if due:
-            self._start(cache.set, _name(key), (now, body), stale_for)
+            self._start(cache.set, _name(key), (now, body.decode("latin-1")), stale_for)
 
     def find(self, key: Key, seconds: float) -> Answer | None:
         """The answer that this process kept, unless it is older than `seconds`."""
@@ -65,7 +64,7 @@ class LastGood:
     def recall(self, key: Key, seconds: float) -> Future[Answer | None]:
         """What `find` says, after a look into the cache if it says nothing; never an exception."""
         answer = self.find(key, seconds)
-        if answer or not seconds:
+        if answer or not seconds or not is_shared():
             return _done(answer)
         return self._start(self._read, key, seconds)
 
@@ -77,7 +76,9 @@ class LastGood:
 
     def _read(self, key: Key, seconds: float) -> Answer | None:
         match cache.get(_name(key)):
-            case (float(at), bytes(body)) if make_answer(body, at):
+            case [float(at), str(text)] if make_answer(
+                body := text.encode("latin-1", "replace"), at
+            ):
                 at = min(time.time(), at)  # another machine's clock may be ahead
                 with self._lock:
                     if key not in self._kept or self._kept[key].at < at:

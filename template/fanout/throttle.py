@@ -1,7 +1,7 @@
 """The limit on log-ins: after too many that failed, more are refused until the next window begins.
 
 Whoever guesses from one address closes an account to that address alone. To close it to its owner
-takes many addresses, and lasts as long as they go on, plus one window at most.
+takes ten addresses, and lasts as long as they go on, plus one window at most.
 """
 
 import logging
@@ -14,11 +14,13 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 from unicodedata import normalize
 
-from django.core.cache import cache
 from django.http import HttpRequest
+
+from fanout.cache import cache
 
 WINDOW = 300  # seconds
 PER_ACCOUNT_AND_ADDRESS, PER_ADDRESS, PER_ACCOUNT = 10, 50, 100  # failures in one window
+MOST_CHARACTERS = 254  # of a name, as in Django's form: to normalize a long one takes very long
 
 
 def throttle(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,7 +46,8 @@ def throttle(view: Callable[..., Any]) -> Callable[..., Any]:
 
 def _get_limits(request: HttpRequest, window: int) -> dict[str, int]:
     """The limit of each count, by its name in the cache."""
-    account = normalize("NFKC", request.POST.get("username", "")).strip().casefold()
+    name = request.POST.get("username", "").strip()[:MOST_CHARACTERS]
+    account = normalize("NFKC", name).strip().casefold()
     address = _get_network(request.META.get("REMOTE_ADDR", ""))
     keys = {(account, address): PER_ACCOUNT_AND_ADDRESS, ("", address): PER_ADDRESS}
     keys[account, ""] = PER_ACCOUNT
@@ -53,16 +56,21 @@ def _get_limits(request: HttpRequest, window: int) -> dict[str, int]:
 
 
 def _get_network(address: str) -> str:
-    """The address, or with IPv6 its network: one visitor has all of that."""
+    """The address, or with IPv6 the network that one visitor has: https://www.ripe.net/publications/docs/ripe-690/."""
     with suppress(ValueError):
         ip = ip_address(address)
-        return str(getattr(ip, "ipv4_mapped", ip) or ip_network((ip, 64), strict=False))
+        return str(getattr(ip, "ipv4_mapped", ip) or ip_network((ip, 56), strict=False))
     return address
 
 
 def _count(limits: dict[str, int]) -> bool:
-    """Whether none is exceeded by one more. Those after one that is do not count it."""
+    """Whether none is exceeded by one more. Those after one that is do not count it.
+
+    One that has been refused leaves nothing new, so it cannot push out of a cache what others have.
+    """
     try:
+        if any(cache.get_many(limits).get(name, 0) >= limit for name, limit in limits.items()):
+            return False
         for name, limit in limits.items():
             cache.add(name, 0, WINDOW)
             if cache.incr(name) > limit:

@@ -11,7 +11,6 @@ import httpx
 import pytest
 import uvicorn
 from asgiref.sync import async_to_sync
-from django.core.cache import cache
 from django.test import AsyncClient, Client, RequestFactory
 from django.urls import reverse
 from pytest_django import Settings
@@ -22,6 +21,7 @@ from config.generated import SERVICES
 from fakes.app import create_app
 from fakes.latency import get_latencies_ms
 from fanout.answer import remember
+from fanout.cache import cache
 from fanout.last_good import last_good
 from fanout.response import PageResponse
 from fanout.service import get_service

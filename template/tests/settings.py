@@ -8,6 +8,10 @@ from config.settings import *  # noqa: F403
 
 ALLOWED_HOSTS = ["127.0.0.1"]
 FANOUT_COMPARE = True
+CACHES = {  # tests empty them
+    name: {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": name}
+    for name in CACHES  # noqa: F405
+}
 STORAGES = {
     **STORAGES,  # noqa: F405
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

@@ -86,6 +86,13 @@ def test_a_wrong_transport_is_an_error(settings: Settings) -> None:
     assert error.msg == "FANOUT_TRANSPORT is pyreqwest or httpx, not 'aiohttp'."
 
 
+def test_caches_without_the_one_that_is_needed_are_an_error(settings: Settings) -> None:
+    settings.CACHES = {"default": settings.CACHES["default"]}
+    [error] = check_options()
+    assert error.id == "fanout.E004"
+    assert error.msg.startswith("CACHES has no 'fanout'")
+
+
 @pytest.mark.parametrize(
     ("proxies", "count"),
     [

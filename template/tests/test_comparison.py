@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.core.cache import cache
 from django.test import AsyncClient, Client
 from django.urls import reverse
 from pytest_django import Settings
 
+from fanout.cache import cache
 from fanout.comparison import (
     KEPT,
     Bar,
@@ -158,7 +158,7 @@ def test_a_run_is_shown_when_the_cache_is_down(
     visit: Visit, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     backend = "django.core.cache.backends.redis.RedisCache"
-    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1"}}
+    settings.CACHES = {"fanout": {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1"}}
     assert visit().content.count(b"<table") == len(VIEWS)
     assert visit("post").status_code == 302
     assert any("The runs of the comparison are not kept" in line for line in caplog.messages)

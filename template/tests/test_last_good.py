@@ -8,11 +8,13 @@ import pytest
 
 from fanout import last_good as module
 from fanout.answer import Answer, BadAnswer
+from fanout.cache import JsonSerializer
 from fanout.last_good import LastGood
 
 KEY = ("alpha", "http://alpha.test/", "")
 OTHER = ("alpha", "http://alpha.test/", "7")
-BODY = b'{"title": "Good"}'
+TEXT = '{"title": "Good"}'
+BODY = TEXT.encode()
 
 
 class Cache:
@@ -41,6 +43,7 @@ def cache(monkeypatch: pytest.MonkeyPatch) -> Cache:
     """What all processes share."""
     cache = Cache()
     monkeypatch.setattr(module, "cache", cache)
+    monkeypatch.setattr(module, "is_shared", lambda: True)
     return cache
 
 
@@ -58,7 +61,7 @@ def kept(cache: Cache, clock: list[float]) -> LastGood:
     """With one answer in it, which was written through."""
     kept = LastGood()
     kept.keep(KEY, BODY, 300.0)
-    assert cache.writes.get(timeout=20)[1:] == ((clock[0], BODY), 300.0)
+    assert cache.writes.get(timeout=20)[1:] == ((clock[0], TEXT), 300.0)
     return kept
 
 
@@ -118,6 +121,27 @@ def test_what_another_process_wrote_is_recalled_with_its_age(
     assert other.find(KEY, 300.0) == answer
 
 
+def test_any_body_survives_the_cache(cache: Cache, clock: list[float]) -> None:
+    body = b'{"title": "\xc3\xa9 \xe2\x80\xa8"}'
+    LastGood().keep(KEY, body, 300.0)
+    _, (at, text), _ = cache.writes.get(timeout=20)
+    serializer = JsonSerializer()
+    cache.values[module._name(KEY)] = serializer.loads(serializer.dumps((at, text)))
+    answer = LastGood().recall(KEY, 300.0).result(20)
+    assert answer
+    assert answer.data["title"] == "é \u2028"
+
+
+def test_a_cache_of_this_process_alone_gets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = Cache()
+    monkeypatch.setattr(module, "cache", cache)
+    kept = LastGood()
+    kept.keep(KEY, BODY, 300.0)
+    cache.error = AssertionError("The cache was asked.")
+    assert kept.recall(OTHER, 300.0).result(0) is None
+    assert cache.writes.empty()
+
+
 def test_a_newer_answer_of_this_process_stays(
     kept: LastGood, cache: Cache, clock: list[float]
 ) -> None:
@@ -135,7 +159,8 @@ def test_nothing_is_recalled_where_nothing_may_be_stale(kept: LastGood, cache: C
 
 
 @pytest.mark.parametrize(
-    "value", ["text", (1.0, b"not JSON"), (1.0, b"[]"), ("1", BODY), (float("inf"), b""), 7]
+    "value",
+    ["text", (1.0, "not JSON"), (1.0, "[]"), (1.0, "\ud800"), ("1", TEXT), (float("inf"), ""), 7],
 )
 def test_nonsense_in_the_cache_is_nothing(cache: Cache, value: Any) -> None:
     cache.values[module._name(KEY)] = value
@@ -143,7 +168,7 @@ def test_nonsense_in_the_cache_is_nothing(cache: Cache, value: Any) -> None:
 
 
 def test_a_clock_that_is_ahead_makes_no_answer_immortal(cache: Cache, clock: list[float]) -> None:
-    cache.values[module._name(KEY)] = (clock[0] + 1e9, BODY)
+    cache.values[module._name(KEY)] = (clock[0] + 1e9, TEXT)
     kept = LastGood()
     assert kept.recall(KEY, 300.0).result(20)
     clock[0] += 300

@@ -4,16 +4,17 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
-from django.core.cache import cache
 from pytest_django import Settings
 
 from fanout.answer import BadAnswer
 from fanout.breaker import FAILURES
+from fanout.cache import cache
 from fanout.call import Call
 from fanout.deadline import Deadline
 from fanout.last_good import _name, last_good
@@ -77,10 +78,16 @@ def test_nothing_is_shown_that_may_not_be_stale(
 
 
 def test_what_another_process_knew_is_shown_stale(
-    beta: Callable[[], Section], script: Script, options: dict[str, Any]
+    beta: Callable[[], Section],
+    script: Script,
+    options: dict[str, Any],
+    settings: Settings,
+    tmp_path: Path,
 ) -> None:
+    backend = "django.core.cache.backends.filebased.FileBasedCache"
+    settings.CACHES = {"fanout": {"BACKEND": backend, "LOCATION": tmp_path}}
     script.statuses = [500]
-    value = (time.time() - 60, b'{"title": "From elsewhere"}')
+    value = (time.time() - 60, '{"title": "From elsewhere"}')
     cache.set(_name(("beta", options["url"], "")), value)
     section = beta()
     assert (section.state, section.title) == ("stale", "From elsewhere")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.forms import AuthenticationForm
+from django.core.cache import caches
 from django.http import HttpRequest, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.test import AsyncClient, Client, RequestFactory
@@ -250,8 +251,8 @@ def test_one_address_alone_does_not_close_an_account(post: Post) -> None:
 @pytest.mark.parametrize(
     ("first", "second", "status"),
     [
-        ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", 429),  # of one network
-        ("2001:db8:0:1::1", "2001:db8:0:2::1", 302),
+        ("2001:db8:0:1::1", "2001:db8:0:ff:ffff::2", 429),  # of one network
+        ("2001:db8:0:1::1", "2001:db8:0:100::1", 302),
         ("::ffff:192.0.2.1", "192.0.2.1", 429),
         ("::ffff:192.0.2.1", "::ffff:192.0.2.2", 302),
         ("unknown", "unknown", 429),
@@ -262,6 +263,31 @@ def test_what_an_address_is(post: Post, first: str, second: str, status: int) ->
     for _ in range(2):
         post("wrong", address=first)
     assert post("right", address=second).status_code == status
+
+
+def test_what_is_refused_leaves_nothing_in_the_cache(post: Post) -> None:
+    """Else whoever is refused could go on until the counts of others are pushed out."""
+    for name in "abcd":
+        post("wrong", username=name)
+    kept: Any = caches["fanout"]
+    before = set(kept._cache)
+    assert [post("wrong", username=f"name {number}").status_code for number in range(3)] == [
+        429
+    ] * 3
+    assert set(kept._cache) == before
+
+
+def test_a_name_of_any_length_costs_little(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To normalize marks that combine takes the square of their number."""
+    lengths: list[int] = []
+
+    def normalize(form: str, text: str) -> str:
+        lengths.append(len(text))
+        return text
+
+    monkeypatch.setattr(throttle, "normalize", normalize)
+    post("wrong", username=" " * 300 + "a" + "\u0300\u0316" * 10_000)
+    assert lengths == [254]
 
 
 def test_visitors_without_an_address_share_no_limit(clock: Any, db: None) -> None:
@@ -282,7 +308,7 @@ def test_without_the_cache_people_can_log_in(
     post: Post, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     backend = "django.core.cache.backends.redis.RedisCache"
-    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1"}}
+    settings.CACHES = {"fanout": {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1"}}
     for _ in range(3):
         assert post("wrong").status_code == 200
     assert post("right").status_code == 302
@@ -292,7 +318,7 @@ def test_without_the_cache_people_can_log_in(
 def test_to_look_at_the_form_asks_no_cache(
     interface: str, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.CACHES = {"default": {"BACKEND": "no.such.backend"}}
+    settings.CACHES = {"fanout": {"BACKEND": "no.such.backend"}}
     for name in ("login", "admin:login"):
         assert send(interface, "get", reverse(name)).status_code == 200
     assert caplog.messages == []
