@@ -72,6 +72,7 @@ def build(context: Path, scratch: Path, python: str, uv: str) -> dict[str, Stage
                 capture_output=True,
                 text=True,
                 check=False,
+                umask=0o022,  # an image's, whatever this machine's is
             )
             assert process.returncode == 0, f"{command}:\n{process.stdout}{process.stderr}"
         elif instruction == "USER":
@@ -114,6 +115,8 @@ def _copy(value: str, stage: Stage, stages: dict[str, Stage], context: Path, uv:
             if (context / path).is_file() and (sources == ["."] or path in sources):
                 (into / path).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(context / path, into / path)
+                for folder in [*Path(path).parents][:-1]:
+                    shutil.copymode(context / folder, into / folder)
         missing = [path for path in sources if not (context / path).exists()]
         assert not missing, f"not in the context: {missing}"
 

@@ -25,9 +25,11 @@ from tests.conftest import ROOT, Copy, copy_project
 from tests.dockerfile import Stage, build, contain
 from tests.environments import Environment, clean_environment, find_pythons, uv
 from tests.test_rendering import PROJECT_NAMES, awkward_names, read_files
+from tests.updates.versions import commit, git, replace
 
 COUNTS = [1, 2, 32]
 CONTAINER = {".dockerignore", "Dockerfile", "compose.yaml"}
+SECRETS = [".env", "homepage/.env.local", "secret.env", "db.sqlite3", "db.sqlite3-wal"]
 KUBERNETES = ["1.30", "1.37"]  # the first that has all we use, and the newest with a schema here
 OVERLAYS = ["dev", "prod"]
 
@@ -94,6 +96,19 @@ def test_only_the_urls_of_services_depend_on_other_answers(copy: Copy) -> None:
     }
 
 
+def plant_secrets(project: Path) -> None:
+    """Leave what belongs into no image and no repository."""
+    for name in SECRETS:
+        (project / name).write_text("SECRET", encoding="utf-8")
+
+
+def test_secrets_stay_out_of_git(project: Path) -> None:
+    files = read_files(project).keys()
+    plant_secrets(project)
+    commit(project, "everything")
+    assert {*git(project, "ls-files", "-z").split("\0")[:-1]} == files
+
+
 # The image
 
 
@@ -119,8 +134,10 @@ def stages(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     python = pythons.get("3.13", list(pythons.values())[-1])
     locked = uv("lock", "--quiet", "--project", str(project), "--python", python)
     assert locked.returncode == 0, locked.stderr
-    for name in (".env", "homepage/.env.local", "db.sqlite3"):
-        (project / name).write_text("SECRET", encoding="utf-8")
+    plant_secrets(project)
+    (project / "homepage/secret.env").touch()  # Git does not know that one
+    for file in project.rglob("*"):  # as a umask may leave them
+        file.chmod(0o777 if file.is_dir() else 0o600)
     executable = os.environ.get("UV") or shutil.which("uv")
     assert executable
     return build(project, path / "stages", python, executable)
@@ -133,9 +150,9 @@ def test_the_image_holds_the_site_and_nothing_else(stages: dict[str, Stage]) -> 
         *(".venv", "__pycache__", "config", "fakes", "fanout", "homepage", "manage.py"),
         *("pyproject.toml", "staticfiles", "uv.lock"),
     }
-    assert not list(stages["site"].app.rglob(".env*"))
+    assert not [*stages["site"].app.rglob(".env*"), *stages["site"].app.rglob("*.env")]
     installed = {path.name for path in stages["site"].app.glob(".venv/lib/*/site-packages/*")}
-    assert {"django", "psycopg", "psycopg_binary", "psycopg_pool"} <= installed
+    assert {"django", "opentelemetry", "psycopg", "psycopg_binary", "psycopg_pool"} <= installed
     assert not {"starlette", "pytest", "mypy", "ruff"} & installed
     assert not (stages["site"].root / "usr/local/bin/uv").exists()
 
@@ -147,6 +164,17 @@ def test_everything_is_compiled_and_collected(stages: dict[str, Stage]) -> None:
     assert list(app.glob(".venv/lib/*/site-packages/django/__pycache__/*.pyc"))
     manifest = json.loads((app / "staticfiles/staticfiles.json").read_text("utf-8"))
     assert manifest["paths"]["fanout/site.css"] != "fanout/site.css"
+
+
+@pytest.mark.parametrize("name", ["site", "fakes"])
+def test_everybody_can_read_the_image_and_only_root_can_change_it(
+    stages: dict[str, Stage], name: str
+) -> None:
+    app = stages[name].app
+    for path in [app, *app.rglob("*")]:
+        if not path.is_symlink():
+            readable = 0o555 if path.is_dir() else 0o444
+            assert path.stat().st_mode & (readable | 0o022) == readable, path
 
 
 @pytest.mark.parametrize("name", ["site", "fakes"])
