@@ -315,13 +315,18 @@ def test_compose_asks_for_the_secrets_and_takes_those_of_the_readme(
     assert len(password or "") > 30
     assert len(environment["DJANGO_SECRET_KEY"]) > 50
     assert services["site"]["build"]["target"] == "site"
-    # The settings of the site take what Compose gives it.
+    for store in ("postgres", "valkey"):
+        assert not services[store]["networks"].keys() & services["fakes"]["networks"].keys()
+        assert services[store]["networks"].keys() <= services["site"]["networks"].keys()
+    # The settings of the site take what Compose gives it, and it answers where the log says it is.
     check = (
         "import django; django.setup(); from fanout.checks import check_production, check_urls;"
-        " print(check_production() + check_urls())"
+        " from django.test import Client; print(check_production() + check_urls(), *("
+        "Client().get('/livez', headers={'host': f'{host}:8000'}).status_code"
+        " for host in ('localhost', '127.0.0.1', '0.0.0.0')))"
     )
     environment |= {"DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": ""}
-    assert newest.run(project, "python", "-c", check, **environment) == "[]\n"
+    assert newest.run(project, "python", "-c", check, **environment) == "[] 200 200 200\n"
 
 
 # Kubernetes
