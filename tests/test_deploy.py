@@ -370,7 +370,7 @@ def test_manifests_fit_together(project: Path, overlay: str) -> None:
     assert {m["metadata"].get("namespace", namespace) for m in manifests} == {namespace}
     deployments, jobs = find(manifests, "Deployment"), find(manifests, "Job")
     pods = {name: m["spec"]["template"] for name, m in {**deployments, **jobs}.items()}
-    assert pods.keys() == {"site", "migrate"} | ({"fakes"} if overlay == "dev" else set())
+    assert pods.keys() == {"site", "fakes" if overlay == "dev" else "migrate"}
     config_maps = {m["metadata"]["name"] for m in manifests if m["kind"] == "ConfigMap"}
     for name, pod in pods.items():
         spec = pod["spec"]
@@ -404,7 +404,7 @@ def test_manifests_fit_together(project: Path, overlay: str) -> None:
         "policyTypes": ["Ingress", "Egress"],
     }
     for kind in ("HorizontalPodAutoscaler", "PodDisruptionBudget"):
-        assert find(manifests, kind).keys() == {"site"}
+        assert find(manifests, kind).keys() == ({"site"} if overlay == "prod" else set())
     assert "replicas" not in deployments["site"]["spec"]
 
 
@@ -427,9 +427,9 @@ def test_the_deployment_fits_the_command_that_it_runs(
         assert request["path"] == f"/{path}"
         assert request["httpHeaders"][0]["name"] == "Host"
         assert request["httpHeaders"][0]["value"] in hosts
-    [ingress] = find(manifests, "Ingress").values()
-    assert [rule["host"] for rule in ingress["spec"]["rules"]] == hosts[:1]
-    assert ingress["spec"]["tls"][0]["hosts"] == hosts[:1]
+    for ingress in find(manifests, "Ingress").values():
+        assert [rule["host"] for rule in ingress["spec"]["rules"]] == hosts[:1]
+        assert ingress["spec"]["tls"][0]["hosts"] == hosts[:1]
     # With the Secret, nothing is missing in production.
     variables |= find(manifests, "ConfigMap")["services"]["data"]
     variables |= {"DJANGO_SECRET_KEY": "x" * 50, "DJANGO_SETTINGS_MODULE": "config.settings"}
@@ -446,6 +446,102 @@ def test_the_deployment_fits_the_command_that_it_runs(
     else:
         assert len(set(hosts)) == len(hosts)
         assert all(re.fullmatch(r"[a-z]([a-z0-9-]*[a-z0-9])?", host) for host in hosts)
+
+
+RESOLVE = """
+import asyncio, os
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+async def show(scope, receive, send):
+    print(scope["client"][0], scope["scheme"])
+
+headers = [(b"x-forwarded-for", b"198.51.100.7, 203.0.113.5"), (b"x-forwarded-proto", b"https")]
+scope = {"type": "http", "scheme": "http", "client": ("10.1.2.3", 40000), "headers": headers}
+asyncio.run(ProxyHeadersMiddleware(show, os.environ["FORWARDED_ALLOW_IPS"])(scope, None, None))
+"""
+
+
+def test_an_address_that_a_visitor_made_up_does_not_count(
+    project: Path, newest: Environment
+) -> None:
+    """The proxy appends the real one, as many do."""
+    manifests = list(yaml.safe_load_all(kustomize(project, "prod")))
+    variables = find(manifests, "ConfigMap")["site"]["data"]
+    assert newest.run(project, "python", "-c", RESOLVE, **variables) == "203.0.113.5 https\n"
+
+
+def test_what_tries_the_site_needs_no_proxy_and_no_database(project: Path) -> None:
+    manifests = list(yaml.safe_load_all(kustomize(project, "dev")))
+    variables = find(manifests, "ConfigMap")["site"]["data"]
+    assert "FORWARDED_ALLOW_IPS" not in variables  # or http is redirected
+    database = Path(variables["DATABASE_URL"].removeprefix("sqlite:///"))
+    spec = find(manifests, "Deployment")["site"]["spec"]["template"]["spec"]
+    [migrate], [site] = spec["initContainers"], spec["containers"]
+    assert migrate["command"] == ["python", "manage.py", "migrate"]
+    for container in (migrate, site):
+        [volume] = container["volumeMounts"]
+        assert Path(volume["mountPath"]) == database.parent
+
+
+def read_commands(project: Path, title: str) -> str:
+    """The commands below a heading of deploy/README.md."""
+    readme = (project / "deploy/README.md").read_text("utf-8")
+    [commands] = re.findall(
+        rf"^## {title}\n[^#]*?```sh\n(.*?)```", readme, re.DOTALL | re.MULTILINE
+    )
+    return str(commands)
+
+
+def test_the_commands_of_the_readme_make_the_secret_and_a_new_image(copy: Copy) -> None:
+    project = copy(deploy="kubernetes")
+    lines = "DJANGO_SECRET_KEY=a=$b\nDATABASE_URL=postgres://u:p@h/d\nCACHE_URL=valkey://h\n"
+    [create] = re.findall(
+        r"^kubectl (.*create secret.*)", read_commands(project, "Before the first release"), re.M
+    )
+    made = subprocess.run(
+        [find_tool("kubectl"), *create.split(), "--dry-run=client", "--output=json"],
+        input=lines.encode(),
+        capture_output=True,
+        check=True,
+    )
+    secret = json.loads(made.stdout)
+    assert secret["metadata"] == {"name": "site", "namespace": "site-prod"}
+    data = {name: base64.b64decode(value).decode() for name, value in secret["data"].items()}
+    assert data == dict(line.split("=", 1) for line in lines.splitlines())
+    # A release changes every pod.
+    commands = read_commands(project, "Every release")
+    [image] = re.findall(r"docker push (\S+)", commands)
+    [(file, tag)] = re.findall(r"# In (\S+) set newTag to (\S+),", commands)
+    replace(project / "deploy/kubernetes" / file, 'newTag: "1"', f"newTag: {tag}")
+    manifests = list(yaml.safe_load_all(kustomize(project, "prod")))
+    for workload in [*find(manifests, "Deployment").values(), *find(manifests, "Job").values()]:
+        spec = workload["spec"]["template"]["spec"]
+        for container in [*spec["containers"], *spec.get("initContainers", [])]:
+            assert container["image"] == image
+
+
+def test_the_way_in_is_filled_in_at_one_place(copy: Copy) -> None:
+    project = copy(deploy="kubernetes")
+    for placeholder in (b"your-class", b"your-namespace"):
+        files = read_files(project / "deploy").items()
+        assert [(path, text.count(placeholder)) for path, text in files if placeholder in text] == [
+            ("kubernetes/overlays/prod/ingress.yaml", 1)
+        ]
+    manifests = list(yaml.safe_load_all(kustomize(project, "prod")))
+    assert find(manifests, "Ingress")["site"]["spec"]["ingressClassName"] == "your-class"
+    policies = find(manifests, "NetworkPolicy").values()
+    rules = {
+        json.dumps(policy["spec"]["podSelector"]["matchLabels"]): policy["spec"]["ingress"]
+        for policy in policies
+        if "ingress" in policy["spec"]
+    }
+    namespace = {"matchLabels": {"kubernetes.io/metadata.name": "your-namespace"}}
+    assert rules == {
+        '{"app": "site"}': [
+            {"from": [{"namespaceSelector": namespace}], "ports": [{"port": "http"}]}
+        ],
+        '{"acme.cert-manager.io/http01-solver": "true"}': [{"ports": [{"port": 8089}]}],
+    }
 
 
 def test_the_capacity_is_what_the_benchmark_measured(copy: Copy) -> None:
