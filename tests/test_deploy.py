@@ -75,10 +75,11 @@ def test_what_is_not_chosen_leaves_no_trace(copy: Copy) -> None:
         read_files(copy(deploy, deploy=deploy)) for deploy in ("none", "container", "kubernetes")
     )
     assert container.keys() - none.keys() == CONTAINER | {".github/workflows/image.yml"}
+    assert b"image.yml" in container["README.md"]
     assert {path.split("/")[0] for path in kubernetes.keys() - container.keys()} == {"deploy"}
     for files, traces in (
-        (none, rb"docker|compose\.yaml|postgres_password|kubectl|kustom|deploy/"),
-        (container, rb"kubectl|kustom|deploy/"),
+        (none, rb"docker|compose\.yaml|postgres_password|kube|kustom|deploy/|image\.yml"),
+        (container, rb"kube|kustom|deploy/"),
     ):
         for path, content in files.items():
             if path not in (".dockerignore", ".copier-answers.yml", ".renovaterc.json"):
