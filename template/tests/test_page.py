@@ -12,6 +12,8 @@ from fanout.response import PageResponse
 from fanout.section import Section
 from fanout.visit import get_visit
 
+pytestmark = pytest.mark.usefixtures("fanout_html")
+
 HOSTILE = "</h2><script>alert('&')</script>"
 
 
@@ -51,12 +53,11 @@ def test_a_stale_section_says_how_old_it_is(rf: RequestFactory, age: float, show
 
 
 @pytest.fixture
-def broken_template(settings: Settings, tmp_path: Path) -> None:
+def broken_template(fanout_html: Path) -> None:
     """A template for alpha's section that fails."""
-    (tmp_path / "fanout" / "sections").mkdir(parents=True)
-    template = tmp_path / "fanout" / "sections" / "alpha.html"
+    template = fanout_html / "fanout" / "sections" / "alpha.html"
+    template.parent.mkdir(parents=True)
     template.write_text("{{ section.data.price * 2 }}", encoding="utf-8")
-    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
 
 
 @pytest.mark.usefixtures("broken_template")

@@ -137,7 +137,7 @@ def test_pages_in_flight_are_finished_before_it_ends(manage: Manage, gate: Gate,
         assert idle.recv(4096) == b""  # a connection without a request waits for nothing
         assert not page.done()
         gate.opened.set()
-        assert page.result().text.rstrip().endswith(("</html>", "-->"))
+        assert page.result().status_code == 200  # httpx raises if its end is missing
     process.communicate(timeout=50)
     assert process.returncode == 0
 
