@@ -58,9 +58,10 @@ def ask_wsgi(
 
     def ask(path: str) -> httpx.Response:
         environ = RequestFactory(SERVER_NAME="127.0.0.1").generic(method, path, **headers).environ
-        status: list[str] = []
-        parts = application(environ, lambda line, headers: status.append(line))
-        return httpx.Response(int(status[0][:3]), content=b"".join(parts))
+        started: list[Any] = []
+        parts = application(environ, lambda *line_and_headers: started.extend(line_and_headers))
+        line, answered = started
+        return httpx.Response(int(line[:3]), headers=answered, content=b"".join(parts))
 
     with ThreadPoolExecutor(1) as threads:
         return list(threads.map(ask, paths))

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.template.loader import render_to_string
 from django.test import RequestFactory
+from django.urls import reverse
 from pytest_django import Settings
 
 from fanout.response import PageResponse
@@ -41,6 +43,15 @@ def test_what_a_service_says_is_shown_as_text(rf: RequestFactory) -> None:
     html = respond(rf).content.decode()
     assert "<script" not in html
     assert "&lt;script&gt;alert(&#39;&amp;&#39;)" in html
+
+
+@pytest.mark.parametrize("context", [{}, {"viewer": None}, {"viewer": AnonymousUser()}])
+def test_the_frame_of_any_page_lets_visitors_log_in(
+    rf: RequestFactory, context: dict[str, object]
+) -> None:
+    html = render_to_string("fanout/base.html", context, rf.get("/"), using="jinja2")
+    assert f'href="{reverse("login")}"' in html
+    assert reverse("logout") not in html
 
 
 @pytest.mark.parametrize(
