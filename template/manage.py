@@ -7,15 +7,15 @@ DJANGO_DEBUG wins over that.
 import os
 import sys
 
-from django.core import checks
-from django.core.management import execute_from_command_line
-from environs import EnvError
-
-from config.update import check_update
-
 
 def main() -> None:
     """Run the command; a bad environment variable ends in one sentence."""
+    from django.core import checks
+    from django.core.management import execute_from_command_line
+    from environs import EnvError
+
+    from config.update import check_update
+
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     if sys.argv[1:2] != ["serve"]:
         os.environ.setdefault("DJANGO_DEVELOPMENT", "true")
@@ -27,4 +27,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # while it imports, too
+        sys.exit(130)

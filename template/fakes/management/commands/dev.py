@@ -4,7 +4,7 @@ import copy
 import os
 import socket
 from argparse import ArgumentParser
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import uvicorn
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         if not settings.DEBUG:
             raise CommandError("dev is for development, and DJANGO_DEBUG is off.")
         faked = [s.name for s in services() if s.url.startswith(f"{settings.FAKES_URL}/")]
-        with listen("127.0.0.1", port, "dev --port") as sock:
+        with suppress(KeyboardInterrupt), listen("127.0.0.1", port, "dev --port") as sock:
             call_command("migrate", verbosity=0)
             _make_demo_user()
             if faked:
