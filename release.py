@@ -29,6 +29,7 @@ def main() -> None:
     os.chdir(Path(__file__).parent)
     try:
         check(options.version)
+        tested = git("rev-parse", "HEAD")
         changes = prepare(options.version, f"{date.today():%Y-%m-%d}")
         print(f"run .ci/run, write {', '.join(changes)}, commit, tag v{options.version}, bundle")
         if options.dry_run:
@@ -36,9 +37,13 @@ def main() -> None:
         if subprocess.run(["bash", ".ci/run"], check=False).returncode:
             raise NotReleasable(".ci/run has failed, see above.")
         check(options.version)  # once more: the tests take a while
+        if git("rev-parse", "HEAD") != tested:
+            raise NotReleasable("there is a commit that was not tested; run it again.")
+        release(options.version, changes)
     except NotReleasable as problem:
         sys.exit(f"Not released: {problem}")
-    release(options.version, changes)
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"Not released: {' '.join(error.cmd)} failed, see above.")
     print(f"Done. Look at it, then: git push origin main v{options.version}")
 
 

@@ -100,11 +100,12 @@ def move(old: Path, new: Path, dry_run: bool) -> None:
 def rename(old: str, new: str, files: list[Path], dry_run: bool) -> None:
     """Replace the word `old` by `new` in those of the `files` that are there."""
     for file in filter(Path.is_file, files):
-        text, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", new, file.read_text("utf-8"))
+        text = file.read_bytes().decode()  # with the line ends as they are
+        text, count = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", new, text)
         if count:
             print(f"rename {old} to {new} in {file}, {count} time{'s' if count > 1 else ''}")
             if not dry_run:
-                file.write_text(text, "utf-8")
+                file.write_bytes(text.encode())
 
 
 def get_kept(new: Path) -> tuple[Path, Path]:

@@ -347,15 +347,26 @@ def test_a_release_is_tagged_and_kept(clone: Path, tmp_path: Path) -> None:
         ("1.2.0", "git tag v1.10.0", "v1.10.0 is there already"),
         ("1.2.0", "echo exit 1 >> .ci/run; git commit -qam fail", ".ci/run has failed"),
         ("1.2.0", "echo 'echo > x' >> .ci/run; git commit -qam leave", "not committed"),
+        (
+            "1.2.0",
+            "echo 'git commit -q --allow-empty -m slip' >> .ci/run; git commit -qam add",
+            "a commit that was not tested",
+        ),
+        (
+            "1.2.0",
+            "ln -s $(type -P false) .git/hooks/pre-commit",
+            "git commit",
+        ),
     ],
 )
 def test_a_tree_that_is_not_ready_is_not_released(
     clone: Path, version: str, spoil: str, reason: str
 ) -> None:
     assert run("bash", "-c", spoil, cwd=clone).returncode == 0
-    before = git(clone, "rev-parse", "HEAD"), git(clone, "tag")
+    before = git(clone, "tag")
     done = release(clone, version)
     assert done.returncode == 1
     assert re.search(f"^Not released: .*{re.escape(reason)}", done.stdout, re.MULTILINE)
     assert "Traceback" not in done.stdout
-    assert (git(clone, "rev-parse", "HEAD"), git(clone, "tag")) == before
+    assert git(clone, "tag") == before
+    assert "Release" not in git(clone, "log", "--format=%s")

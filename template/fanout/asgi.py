@@ -46,8 +46,10 @@ async def _live(receive: Receive, send: Send) -> None:
             await stack.enter_async_context(pool())
             if tracing := load_tracing():
                 stack.enter_context(tracing.run())
-        except ImproperlyConfigured as error:
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
+        except Exception as error:  # else servers take it for an entry without lifespan, and serve
+            known = isinstance(error, ImproperlyConfigured)
+            message = str(error) if known else f"{type(error).__name__}: {error}"
+            await send({"type": "lifespan.startup.failed", "message": message})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()

@@ -141,7 +141,7 @@ class Call:
             case BadAnswer() | Paused() | Full():
                 return str(error)
             case TimeoutError() | httpx.TimeoutException():
-                return f"did not answer within {self.seconds:.2f} s"
+                return f"did not answer within {min(self.seconds, self._elapsed()):.2f} s"
             case httpx.ConnectError():
                 return f"could not be reached: {error}"
             case httpx.NetworkError() | httpx.RemoteProtocolError():

@@ -1,9 +1,11 @@
 """Coalescing: pages that need the same answer at the same time share one call.
 
-All threads of a process share them, and all pages of one event loop.
+All threads of a process share them, and all pages of one event loop. Nobody joins a call that has
+less than half the time of a new one: if it hangs, that is no reason to give up so soon.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Hashable
 from concurrent.futures import Future
 from functools import partial
@@ -16,7 +18,7 @@ from fanout.deadline import NEARLY
 
 T = TypeVar("T")
 
-_futures: dict[Hashable, Future[Any]] = {}
+_futures: dict[Hashable, tuple[Future[Any], float]] = {}  # and when each ends, in seconds
 _flights: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, "_Flight[Any]"]] = (
     WeakKeyDictionary()
 )
@@ -24,16 +26,20 @@ _flights: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, "_Flight[A
 
 def share(key: Hashable, seconds: float, call: Callable[[], T]) -> T:
     """The result of `call`, or of the one for `key` in flight, waiting for it `seconds` at most."""
-    future: Future[T] = Future()
-    flight: Future[T] = _futures.setdefault(key, future)  # in one step: nothing can come between
-    if flight is future:
+    now = time.monotonic()
+    own: tuple[Future[T], float] = (Future(), now + seconds)
+    flight = _futures.setdefault(key, own)  # in one step: nothing can come between
+    if flight[1] - now < seconds / 2:
+        _futures[key] = flight = own
+    if flight is own:
         try:
-            future.set_result(call())
+            own[0].set_result(call())
         except BaseException as error:
-            future.set_exception(error)
+            own[0].set_exception(error)
         finally:
-            del _futures[key]
-    return flight.result(seconds)
+            if _futures.get(key) is own:
+                _futures.pop(key, None)
+    return cast("T", flight[0].result(seconds))
 
 
 async def ashare(
@@ -49,7 +55,7 @@ async def ashare(
     now = loop.time()
     end = now + seconds
     flight = flights.get(key)
-    least = 0.0 if flight and flight.waiting else NEARLY * seconds
+    least = (0.5 if flight and flight.waiting else NEARLY) * seconds
     if not flight or flight.is_over() or flight.end - now <= least:
         flights[key] = flight = _Flight(call, end)
         flight.task.add_done_callback(partial(_land, flights, key))

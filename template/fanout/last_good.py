@@ -47,17 +47,18 @@ class LastGood:
         now = time.time()
         with self._lock:
             written = self._kept[key].written if key in self._kept else 0.0
-            due = stale_for > 0 and now - written >= stale_for / 4 and is_shared()
-            self._put(key, _Kept(body, now, now if due else written))
-        if due:
-            self._start(cache.set, _name(key), (now, body.decode("latin-1")), stale_for)
+            due = stale_for > 0 and not 0 <= now - written < stale_for / 4 and is_shared()
+            value = (now, body.decode("latin-1")) if due else None
+            if due and self._start(cache.set, _name(key), value, stale_for):
+                written = now
+            self._put(key, _Kept(body, now, written))
 
     def find(self, key: Key, seconds: float) -> Answer | None:
         """The answer that this process kept, unless it is older than `seconds`."""
         with self._lock:
             kept = self._kept.get(key)
         with suppress(BadAnswer):  # nested so deep that it was read only with more stack left
-            if kept and time.time() - kept.at < seconds:
+            if kept and 0 <= time.time() - kept.at < seconds:  # below 0 if the clock was set back
                 return make_answer(kept.body, kept.at)
         return None
 
@@ -66,7 +67,7 @@ class LastGood:
         answer = self.find(key, seconds)
         if answer or not seconds or not is_shared():
             return _done(answer)
-        return self._start(self._read, key, seconds)
+        return self._start(self._read, key, seconds) or _done(None)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -93,7 +94,7 @@ class LastGood:
             _, oldest = self._kept.popitem(last=False)
             self._bytes -= len(oldest.body)
 
-    def _start(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    def _start(self, function: Callable[..., Any], *arguments: Any) -> Future[Any] | None:
         """Run `function` in a thread, unless too much waits; errors are None, the breaker logs them."""
 
         def run() -> Any:
@@ -101,7 +102,7 @@ class LastGood:
                 return function(*arguments)
 
         if not self._places.acquire(blocking=False):
-            return _done(None)
+            return None
         future = self._threads.submit(run)
         future.add_done_callback(lambda _: self._places.release())
         return future

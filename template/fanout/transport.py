@@ -69,8 +69,8 @@ async def pool() -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     try:
         transport = ENGINES[settings.FANOUT_TRANSPORT][1]()
-    except BuilderError as error:
-        hint = "Install ca-certificates, or set FANOUT_TRANSPORT=httpx, which has its own."
+    except (BuilderError, OSError) as error:
+        hint = "Look at SSL_CERT_FILE, install ca-certificates, or set another FANOUT_TRANSPORT."
         raise ImproperlyConfigured(f"No connection can be made: {error}. {hint}") from error
     async with transport:
         _pooled[loop] = transport

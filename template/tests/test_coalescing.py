@@ -76,6 +76,23 @@ def test_a_thread_waits_for_another_only_as_long_as_it_may() -> None:
         leader.result(20)
 
 
+def test_a_thread_does_not_join_a_call_with_less_than_half_its_time() -> None:
+    begun, end = Event(), Event()
+
+    def call() -> str:
+        begun.set()
+        wait_for(end)
+        return "old"
+
+    with ThreadPoolExecutor(2) as threads:
+        leader = threads.submit(share, "key", 20.0, call)
+        wait_for(begun)
+        assert share("key", 60.0, lambda: "new") == "new"
+        end.set()
+        assert leader.result(20) == "old"
+    assert coalescing._futures == {}
+
+
 def test_a_thread_that_comes_as_a_call_ends_makes_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     begun, over = Event(), Event()
 
@@ -217,6 +234,20 @@ def test_a_page_does_not_join_what_nobody_waits_for_and_is_nearly_over() -> None
     asyncio.run(live())
 
 
+def test_a_page_does_not_join_a_call_with_less_than_half_its_time() -> None:
+    async def live() -> None:
+        shared = Shared()
+        [page] = await shared.ask(1)
+        longer = asyncio.create_task(ashare("key", 60.0, shared.call))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert shared.begun == 2
+        shared.end.set()
+        assert [await page, await longer] == ["answer"] * 2
+
+    asyncio.run(live())
+
+
 def test_what_nobody_waits_for_ends_with_its_server() -> None:
     async def live() -> None:
         shared = Shared()
@@ -258,7 +289,7 @@ def test_a_page_waits_only_as_long_as_it_may_and_as_the_call() -> None:
         with pytest.raises(TimeoutError):
             await ashare("key", 0.0, shared.call)
         first = ashare("key", 0.01, shared.call)
-        second = ashare("key", 20.0, shared.call)
+        second = ashare("key", 0.015, shared.call)
         results = await asyncio.gather(first, second, return_exceptions=True)
         assert [type(result) for result in results] == [TimeoutError] * 2
         assert shared.cancelled == shared.begun - 1

@@ -175,6 +175,16 @@ def test_a_clock_that_is_ahead_makes_no_answer_immortal(cache: Cache, clock: lis
     assert kept.find(KEY, 300.0) is None
 
 
+def test_a_clock_that_is_set_back_makes_no_answer_immortal(
+    kept: LastGood, cache: Cache, clock: list[float]
+) -> None:
+    clock[0] -= 600
+    assert kept.find(KEY, 300.0) is None
+    kept.keep(KEY, BODY, 300.0)
+    assert cache.writes.get(timeout=20)[1:] == ((clock[0], TEXT), 300.0)
+    assert kept.find(KEY, 300.0)
+
+
 def test_a_cache_that_fails_is_left_alone_for_a_while(
     cache: Cache, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -192,6 +202,9 @@ def test_too_much_to_do_is_not_done(cache: Cache) -> None:
     kept.keep(KEY, BODY, 300.0)
     assert kept.recall(OTHER, 300.0).result(0) is None
     assert cache.writes.empty()
+    kept._places.release()
+    kept.keep(KEY, BODY, 300.0)  # it is made up for
+    assert cache.writes.get(timeout=20)
 
 
 @pytest.mark.parametrize(("limit", "size"), [("MAX_ANSWERS", 3), ("MAX_BYTES", 3 * len(BODY))])

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from django.core.management import CommandError, call_command
 from starlette.responses import JSONResponse
+from uvicorn.config import STARTUP_FAILURE
 
 import manage as command_line
 from config.asgi import application
@@ -25,7 +26,6 @@ from tests.commands import Manage, Process, find_free_ports, read_until, run_com
 from tests.conftest import serve
 
 SETTINGS = """
-import multiprocessing
 import os
 
 from config.settings import *
@@ -75,11 +75,13 @@ def manage(tmp_path: Path, gate: Gate) -> Iterator[Manage]:
         gate.opened.set()
 
 
-def start(manage: Manage, processes: int, **variables: str) -> tuple[Process, str, list[int]]:
+def start(
+    manage: Manage, processes: int, *options: str, **variables: str
+) -> tuple[Process, str, list[int]]:
     """Serve; the values are the command, its address, and the ids of its processes."""
     port = find_free_ports()
     command = ("serve", "--port", str(port), "--processes", str(processes))
-    process = manage(*command, **variables)
+    process = manage(*command, *options, **variables)
     return process, f"http://127.0.0.1:{port}/", [read_pid(process) for _ in range(processes)]
 
 
@@ -97,12 +99,17 @@ def test_every_process_answers(manage: Manage) -> None:
         os.kill(pid, signal.SIGCONT)
 
 
-@pytest.mark.parametrize(("proxies", "status"), [("", 301), ("127.0.0.1", 200)])
+@pytest.mark.parametrize(
+    ("host", "proxies", "status"),
+    [("127.0.0.1", "", 301), ("127.0.0.1", "127.0.0.1", 200), ("::", "::2, 127.0.0.0/8", 200)],
+)
 def test_only_a_proxy_that_is_named_says_what_was_https(
-    manage: Manage, proxies: str, status: int
+    manage: Manage, host: str, proxies: str, status: int
 ) -> None:
+    if ":" in host and not socket.has_dualstack_ipv6():
+        pytest.skip("There is no IPv6 here that takes IPv4, too.")
     more = f"SECURE_SSL_REDIRECT, FORWARDED_ALLOW_IPS = True, {proxies!r}"
-    _, site, _ = start(manage, 1, MORE_SETTINGS=more)
+    _, site, _ = start(manage, 1, "--host", host, MORE_SETTINGS=more)
     response = httpx.get(
         f"{site}accounts/login/", headers={"X-Forwarded-Proto": "https"}, timeout=50
     )
@@ -111,17 +118,25 @@ def test_only_a_proxy_that_is_named_says_what_was_https(
 
 def test_a_process_that_dies_is_replaced(manage: Manage, gate: Gate) -> None:
     gate.opened.set()
-    process, site, [pid] = start(manage, 1)
-    for _ in range(2):
+    process, site, pids = start(manage, 2)
+    for pid in pids:
         assert httpx.get(site, timeout=50).status_code == 200
         os.kill(pid, signal.SIGKILL)
-        pid = read_pid(process)
+        read_pid(process)
     assert httpx.get(site, timeout=50).status_code == 200
 
 
+def test_one_process_is_the_command_itself(manage: Manage) -> None:
+    process, _, pids = start(manage, 1)
+    assert pids == [process.pid]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("stop", STOPS)
-def test_pages_in_flight_are_finished_before_it_ends(manage: Manage, gate: Gate, stop: str) -> None:
-    process, site, _ = start(manage, 1)
+def test_pages_in_flight_are_finished_before_it_ends(
+    manage: Manage, gate: Gate, stop: str, processes: int
+) -> None:
+    process, site, _ = start(manage, processes)
     url = httpx.URL(site)
     with (
         socket.create_connection((url.host, url.port or 0), 50) as idle,
@@ -142,15 +157,17 @@ def test_pages_in_flight_are_finished_before_it_ends(manage: Manage, gate: Gate,
     assert process.returncode == 0
 
 
-def test_what_stops_every_process_ends_the_command(manage: Manage) -> None:
+@pytest.mark.parametrize(("processes", "code"), [("1", STARTUP_FAILURE), ("2", 1)])
+def test_what_stops_every_process_ends_the_command(
+    manage: Manage, processes: str, code: int
+) -> None:
     if not inspect.isfunction(application):
         pytest.skip("config/asgi.py has Django's own entry, which has no lifespan to refuse in.")
-    more = "if multiprocessing.parent_process(): FANOUT_DEADLINE = 0"
-    process = manage("serve", "--port", str(find_free_ports()), MORE_SETTINGS=more)
+    command = ("serve", "--port", str(find_free_ports()), "--processes", processes)
+    process = manage(*command, SSL_CERT_FILE=os.devnull + "/no", FANOUT_TRANSPORT="httpx")
     printed, _ = process.communicate(timeout=50)
-    assert process.returncode == 1
-    assert "FANOUT_DEADLINE is a number of seconds above 0" in printed
-    assert printed.endswith("CommandError: A process did not start, see above.\n")
+    assert process.returncode == code
+    assert "No connection can be made" in printed
     assert "Traceback" not in printed
 
 

@@ -111,11 +111,19 @@ def test_servers_refuse_to_start_without_what_production_needs(settings: Setting
         get_wsgi_application()
 
 
-def test_without_certificates_a_server_refuses_to_start(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (BuilderError("No CA certificates", {"causes": None}), "Look at SSL_CERT_FILE"),
+        (FileNotFoundError("/nowhere"), "No connection can be made: /nowhere. Look at"),
+        (RuntimeError("anything else"), "RuntimeError: anything else"),
+    ],
+)
+def test_a_server_that_cannot_make_connections_refuses_to_start(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str
 ) -> None:
     def fail() -> None:
-        raise BuilderError("No CA certificates", {"causes": None})
+        raise error
 
     monkeypatch.setitem(ENGINES, settings.FANOUT_TRANSPORT, (fail, fail))
-    assert "set FANOUT_TRANSPORT=httpx" in get_refusal()
+    assert sentence in get_refusal()

@@ -29,7 +29,12 @@ def run_programs() -> Iterator[Start]:
                 subprocess.Popen(  # noqa: S603 - commands of the tests
                     [path, *arguments],
                     cwd=PROJECT,
-                    env={**os.environ, "DJANGO_DEBUG": "true", **variables},
+                    env={
+                        **os.environ,
+                        "DJANGO_SETTINGS_MODULE": "config.settings",  # not those of the tests
+                        "DJANGO_DEBUG": "true",
+                        **variables,
+                    },
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                 )

@@ -71,15 +71,15 @@ def test_a_migration_takes_edits_along(
     project = copy_version(moved, scratch / "migrated", "v0.1.0")
     replace(project / "fanout/deadline.py", "class Deadline:", "MINE = 1\n\n\nclass Deadline:")
     append(project / "config/settings.py", 'FANOUT = {"recco": {"timeout": 1.0}}\n')
-    append(project / "config/settings.py", "# my_timeout stays\n")
+    append(project / "config/settings.py", "# my_timeout stays\r\n")
     commit(project, "edit")
     migrate(project)
     clock = (project / "fanout/clock.py").read_text("utf-8")
     assert "MINE = 1" in clock
     assert "SHARE = 0.9" in clock
     assert not (project / "fanout/deadline.py").exists()
-    settings = (project / "config/settings.py").read_text("utf-8")
-    assert 'FANOUT = {"recco": {"seconds": 1.0}}\n# my_timeout stays\n' in settings
+    settings = (project / "config/settings.py").read_bytes()
+    assert b'FANOUT = {"recco": {"seconds": 1.0}}\n# my_timeout stays\r\n' in settings
     assert find_conflicts(project) == []
     assert not list((project / ".git").glob("copier/**/*.*"))
     printed = capfd.readouterr().out

@@ -2,9 +2,13 @@
 
 import math
 import os
+import signal
 import socket
+import sys
 from argparse import ArgumentParser
+from contextlib import suppress
 from importlib import import_module
+from ipaddress import IPv4Network
 from typing import Any
 
 import uvicorn
@@ -64,8 +68,9 @@ def listen(host: str, port: int, way_out: str) -> socket.socket:
         else:
             sock = socket.create_server((host, port))
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else error
         raise CommandError(
-            f"Port {port} of {host} cannot be used: {error.strerror or error}. "
+            f"Port {port} of {host} cannot be used: {reason}. "
             f"Choose another: manage.py {way_out} PORT"
         ) from None
     # Else an answer waits for an ACK. What it accepts inherits this, on any event loop.
@@ -83,7 +88,10 @@ class _Supervisor(Multiprocess):
 
 
 def _serve(sock: socket.socket, processes: int) -> None:
-    """Serve from so many processes, replacing those that die. Raises CommandError if one cannot start."""
+    """Serve from this process, or from so many others and replace those that die.
+
+    Raises CommandError if one of those cannot start, SystemExit if this one cannot.
+    """
     config = uvicorn.Config(
         "config.asgi:application",
         workers=processes,
@@ -92,12 +100,28 @@ def _serve(sock: socket.socket, processes: int) -> None:
         log_config=None if settings.LOGGING else LOGGING_CONFIG,
         access_log=False,  # proxies have one
         server_header=False,
-        forwarded_allow_ips=settings.FORWARDED_ALLOW_IPS,  # uvicorn trusts this machine by itself
+        forwarded_allow_ips=_get_trusted(),  # uvicorn trusts this machine by itself
         timeout_keep_alive=75,  # seconds: proxies keep connections for 60, and have to close them first
         timeout_graceful_shutdown=math.ceil(settings.FANOUT_DEADLINE) + 1,
         timeout_worker_healthcheck=10,  # seconds: on a busy machine a process starts slowly
     )
-    supervisor = _Supervisor(config, sockets=[sock])
-    supervisor.run()
-    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
-        raise CommandError("A process did not start, see above.")
+    if processes == 1:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: sys.exit())  # uvicorn raises it again at its end
+        uvicorn.Server(config).run(sockets=[sock])
+    else:
+        supervisor = _Supervisor(config, sockets=[sock])
+        supervisor.run()
+        if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+            raise CommandError("A process did not start, see above.")
+
+
+def _get_trusted() -> list[str]:
+    """The proxies of FORWARDED_ALLOW_IPS, those of IPv4 also as a socket for IPv6 sees them."""
+    proxies = [proxy.strip() for proxy in settings.FORWARDED_ALLOW_IPS.split(",")]
+    mapped = []
+    for proxy in proxies:
+        with suppress(ValueError):
+            network = IPv4Network(proxy)
+            mapped.append(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
+    return proxies + mapped
