@@ -9,9 +9,10 @@ import sys
 
 
 def main() -> None:
-    """Run the command; a bad environment variable ends in one sentence."""
+    """Run the command; a bad environment variable or database ends in one sentence."""
     from django.core import checks
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
     from environs import EnvError
 
     from config.update import check_update
@@ -24,6 +25,10 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except EnvError as error:
         sys.exit(str(error))
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", "") is not None:
+            raise  # not of the connection to PostgreSQL
+        sys.exit(f"The database of DATABASE_URL cannot be used: {' '.join(str(error).split())}")
 
 
 if __name__ == "__main__":

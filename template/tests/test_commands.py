@@ -115,6 +115,18 @@ def test_a_port_that_cannot_be_used_is_one_clear_line(
             call_command(command, port=port)
 
 
+def test_a_port_that_the_fakes_cannot_use_is_said_to_be_theirs(settings: Settings) -> None:
+    settings.DEBUG = True
+    settings.FANOUT, settings.FAKES_URL = {}, "http://fakes.test"
+    settings.FANOUT_SERVICES = {"alpha": {"url": "http://fakes.test/alpha/"}}
+    with socket.create_server(("127.0.0.1", find_free_ports() + 1)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            CommandError, match=rf"^The fakes take the port after {port - 1}. Port {port} of"
+        ):
+            call_command("dev", port=port - 1)
+
+
 def test_dev_is_refused_in_production(settings: Settings) -> None:
     settings.DEBUG = False
     with pytest.raises(CommandError, match="DJANGO_DEBUG is off"):
