@@ -7,15 +7,16 @@ DJANGO_DEBUG wins over that.
 import os
 import sys
 
-from django.core import checks
-from django.core.management import execute_from_command_line
-from environs import EnvError
-
-from config.update import check_update
-
 
 def main() -> None:
-    """Run the command; a bad environment variable ends in one sentence."""
+    """Run the command; a bad environment variable or database ends in one sentence."""
+    from django.core import checks
+    from django.core.management import execute_from_command_line
+    from django.db import OperationalError
+    from environs import EnvError
+
+    from config.update import check_update
+
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     if sys.argv[1:2] != ["serve"]:
         os.environ.setdefault("DJANGO_DEVELOPMENT", "true")
@@ -24,7 +25,14 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except EnvError as error:
         sys.exit(str(error))
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", "") is not None:
+            raise  # not of the connection to PostgreSQL
+        sys.exit(f"The database of DATABASE_URL cannot be used: {' '.join(str(error).split())}")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # while it imports, too
+        sys.exit(130)

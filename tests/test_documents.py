@@ -6,6 +6,22 @@ from pathlib import Path
 from tests.conftest import ROOT, Copy
 from tests.environments import Environment
 
+TEST_ABOUT = """
+import pytest
+from asgiref.sync import async_to_sync
+from tests.test_viewer import make_user
+
+@pytest.mark.django_db
+def test_about(async_client):
+    def show():
+        return async_to_sync(async_client.get)("/about/").content.decode()
+
+    assert "About us" in show()
+    assert "Log in" in show()
+    async_client.force_login(make_user("ann"))
+    assert "Hello, ann" in show()
+"""
+
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     commands = re.findall(r"```sh\n(python3 .*)\n```", read("README.md"))
@@ -68,6 +84,23 @@ print(render_to_string("{path.removeprefix("homepage/jinja2/")}", {{"section": s
 """
     shown = newest.run(project, "python", "manage.py", "shell", "--no-imports", "-c", show)
     assert "<li>&lt;One&gt; by Ann</li>\n  <li>Two by Bo</li>" in shown
+
+
+def test_the_example_of_a_page_of_ones_own_works(copy: Copy, newest: Environment) -> None:
+    project = copy()
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    examples = re.findall(r"This is `(.*?)`.*:\n\n```\w+\n((?:.*\n)*?)```", readme)
+    assert len(examples) == 2
+    for path, text in examples:
+        (project / path).parent.mkdir(exist_ok=True)
+        (project / path).write_text(text, encoding="utf-8")
+    [route] = re.findall(r"`(path\(.*\))` in `config/urls.py`", readme)
+    with (project / "config/urls.py").open("a", encoding="utf-8") as urls:
+        urls.write(f"\nfrom homepage.views import about\n\nurlpatterns.append({route})\n")
+    (project / "tests/test_about.py").write_text(TEST_ABOUT, encoding="utf-8")
+    newest.run(project, "pytest", "-p", "no:cacheprovider", "tests/test_about.py")
+    newest.run(project, "ruff", "check", "homepage")
+    newest.run(project, "djlint", "--lint", "homepage")
 
 
 def read(name: str) -> str:

@@ -205,9 +205,10 @@ def _confirm(claim: str, measurements: Sequence[Measurement]) -> str:
     if not those:
         return ""
     styles = get_text_list([m.style for m in those], "and")
-    begins = [
-        f", stream begins after {show_ms(m.first_byte)}" for m in those if m.style == "stream"
-    ]
-    return (
-        f"{styles} = {WORDS[claim]} ({show_ms(median(m.claimed for m in those))}){''.join(begins)}"
-    )
+    holds = f"{styles} = {WORDS[claim]} ({show_ms(median(m.claimed for m in those))})"
+    for m in those:
+        if m.style == "stream":
+            begins = show_ms(m.first_byte)
+            begins = f"what is required ({begins})" if m.slowest_required else begins
+            holds += f", stream begins after {begins}"
+    return holds

@@ -59,6 +59,7 @@ def run_server(**variables: str) -> Iterator[str]:
             except CommandError as error:
                 if process.poll() is None:
                     raise
+                reader.join(5)  # seconds, since a process that it has left may keep the pipe open
                 last = printed[-1].strip()
                 raise CommandError(f"{error} The server has ended. It said last: {last}") from None
         finally:

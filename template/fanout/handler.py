@@ -24,7 +24,7 @@ from django.dispatch import Signal
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
-from fanout.headers import identify
+from fanout.headers import identify, name_request
 
 # Django's own receivers: nothing to do for them while no connection is open.
 IDLE = {reset_queries, close_old_connections, close_caches, reset_urlconf}
@@ -62,6 +62,7 @@ class Handler(ASGIHandler):
             async with asyncio.TaskGroup() as tasks:
                 listener = tasks.create_task(self.listen_for_disconnect(receive))
                 response = await self.run_get_response(request)
+                name_request(request, response)
                 await self.send_response(response, send)
                 listener.cancel()
         except BaseExceptionGroup as group:

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import httpx
 from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 REQUEST_ID = "X-Request-ID"
 ALWAYS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "fanout"}
@@ -23,6 +24,11 @@ def identify(request: HttpRequest) -> None:
     given = request.META.get("HTTP_X_REQUEST_ID", "")
     request.META["HTTP_X_REQUEST_ID"] = known = _choose_id(given)
     request_id.set(known)
+
+
+def name_request(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Tell the visitor the id of `request`, which was identified."""
+    response.headers.setdefault(REQUEST_ID, request.META["HTTP_X_REQUEST_ID"])
 
 
 def make_headers(headers: Mapping[str, str]) -> httpx.Headers:

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from fanout.checks import refuse_unready
-from fanout.headers import identify
+from fanout.headers import identify, name_request
 from fanout.static_files import with_static_files_wsgi
 from fanout.telemetry import load_tracing
 
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 
 class Handler(WSGIHandler):
-    """Handles one request after another; all that is logged for one has its id."""
+    """Handles one request after another; all that is logged for one has its id, and the answer too."""
 
     def get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Answer `request`."""
         identify(request)
-        return super().get_response(request)
+        response = super().get_response(request)
+        name_request(request, response)
+        return response
 
 
 def get_wsgi_application() -> "WSGIApplication":

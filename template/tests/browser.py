@@ -75,6 +75,7 @@ def test_a_page_fits_its_window(page: Page, path: str, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+@pytest.mark.usefixtures("fanout_html")
 @pytest.mark.parametrize("style", VIEWS)
 def test_sections_are_seen_in_the_order_of_the_services(
     page: Page, style: str, settings: Settings

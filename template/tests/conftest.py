@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -17,6 +18,7 @@ from pytest_django import Settings
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from config import base
 from config.generated import SERVICES
 from fakes.app import create_app
 from fakes.latency import get_latencies_ms
@@ -56,9 +58,10 @@ def ask_wsgi(
 
     def ask(path: str) -> httpx.Response:
         environ = RequestFactory(SERVER_NAME="127.0.0.1").generic(method, path, **headers).environ
-        status: list[str] = []
-        parts = application(environ, lambda line, headers: status.append(line))
-        return httpx.Response(int(status[0][:3]), content=b"".join(parts))
+        started: list[Any] = []
+        parts = application(environ, lambda *line_and_headers: started.extend(line_and_headers))
+        line, answered = started
+        return httpx.Response(int(line[:3]), headers=answered, content=b"".join(parts))
 
     with ThreadPoolExecutor(1) as threads:
         return list(threads.map(ask, paths))
@@ -155,6 +158,18 @@ def script(_script: Script, two_services: Callable[..., None], settings: Setting
     _script.reset(_script.address)
     settings.FANOUT = {"beta": {"url": f"{_script.address}/"}}
     return _script
+
+
+@pytest.fixture
+def fanout_html(settings: Settings, tmp_path: Path) -> Path:
+    """Pages in the template's own HTML, whatever the project has; a test's own go into this folder."""
+    jinja2, django, *_ = base.TEMPLATES
+    folder = base.BASE_DIR / "fanout"
+    settings.TEMPLATES = [
+        {**jinja2, "APP_DIRS": False, "DIRS": [tmp_path, folder / "jinja2"]},
+        {**django, "DIRS": [folder / "templates"]},  # the admin has its own
+    ]
+    return tmp_path
 
 
 @pytest.fixture(params=VIEWS)

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,12 +13,20 @@ from pytest_django import Settings
 
 from config.generated import SERVICES
 from fanout.views import VIEWS
-from tests.commands import Manage, find_free_ports, read_until, run_commands
+from tests.commands import Manage, Process, find_free_ports, read_until, run_commands
 
 SETTINGS = """
 from tests.settings import *
 
 DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": {database!r}}}}}
+"""
+
+PAUSE = """
+import signal, sys
+
+if {"check", "fakes"} & {*sys.argv}:
+    print("starting", file=sys.stderr, flush=True)
+    signal.pause()
 """
 
 
@@ -32,11 +39,13 @@ def manage(tmp_path: Path) -> Iterator[Manage]:
         yield manage
 
 
-def press_ctrl_c(process: "subprocess.Popen[str]") -> None:
-    """Interrupt a command and its children, as a terminal does, and see all of them end well."""
+def press_ctrl_c(process: Process, returncode: int = 0) -> str:
+    """Interrupt a command and its children, as a terminal does. What they still print is the result."""
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=20)  # until nobody holds the pipe any more
-    assert process.returncode == 0
+    assert process.stdout
+    printed = process.stdout.read()  # until nobody holds the pipe any more
+    assert process.wait() == returncode
+    return printed
 
 
 def test_dev_runs_the_site_and_the_fakes_until_ctrl_c(manage: Manage) -> None:
@@ -54,11 +63,31 @@ def test_dev_runs_the_site_and_the_fakes_until_ctrl_c(manage: Manage) -> None:
     with httpx.Client(base_url=site, timeout=20, follow_redirects=True) as visitor:
         token = visitor.get("accounts/login/").cookies["csrftoken"]
         form = {"username": "demo", "password": "demo", "csrfmiddlewaretoken": token}
-        assert "Log out" in visitor.post("accounts/login/", data=form).text
+        page = visitor.post("accounts/login/", data=form)
+        assert [response.status_code for response in (*page.history, page)] == [302, 200]
     press_ctrl_c(process)
     for address in (site, fakes):
         with pytest.raises(httpx.ConnectError):
             httpx.get(address)
+
+
+@pytest.mark.parametrize(
+    ("command", "returncode", "said"),
+    [
+        ("check", 130, ""),
+        ("dev", 0, "Stopped.\n"),
+        ("compare", 130, "CommandError: Stopped, with all that was started.\n"),
+    ],
+)
+def test_ctrl_c_ends_what_has_not_started_yet(
+    manage: Manage, tmp_path: Path, command: str, returncode: int, said: str
+) -> None:
+    with (tmp_path / "own_settings.py").open("a", encoding="utf-8") as settings:
+        settings.write(PAUSE)
+    port = ["--port", str(find_free_ports())] if command == "dev" else []
+    process = manage(command, *port)
+    read_until(process, "starting")
+    assert press_ctrl_c(process, returncode) == said
 
 
 def test_fakes_runs_the_fakes_until_ctrl_c(manage: Manage) -> None:
@@ -84,6 +113,18 @@ def test_a_port_that_cannot_be_used_is_one_clear_line(
             CommandError, match=rf"^Port {port} .* manage.py {command} --port PORT$"
         ):
             call_command(command, port=port)
+
+
+def test_a_port_that_the_fakes_cannot_use_is_said_to_be_theirs(settings: Settings) -> None:
+    settings.DEBUG = True
+    settings.FANOUT, settings.FAKES_URL = {}, "http://fakes.test"
+    settings.FANOUT_SERVICES = {"alpha": {"url": "http://fakes.test/alpha/"}}
+    with socket.create_server(("127.0.0.1", find_free_ports() + 1)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            CommandError, match=rf"^The fakes take the port after {port - 1}. Port {port} of"
+        ):
+            call_command("dev", port=port - 1)
 
 
 def test_dev_is_refused_in_production(settings: Settings) -> None:

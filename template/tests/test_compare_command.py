@@ -398,7 +398,7 @@ SYNC = "sync and naive = the sum of the services (210 ms)"
             change(3, first_byte=0.15, slowest_required=0.15),
             True,
             f"Holds here: {SYNC}, gather and stream = the slowest service (150 ms), "
-            "stream begins after 150 ms.",
+            "stream begins after what is required (150 ms).",
         ),
         (
             [replace(m, over_sum=0.2, over_slowest=0.2) for m in HELD[:1]],

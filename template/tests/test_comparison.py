@@ -28,6 +28,8 @@ from fanout.views import VIEWS
 from tests.conftest import Script
 from tests.test_viewer import make_user
 
+pytestmark = pytest.mark.usefixtures("fanout_html")
+
 PATH = reverse("compare")
 PAGE = Measurement("", "", 0.1, 0.2, [Bar("alpha", "ok", 0.0, 0.1), Bar("beta", "ok", 0.1, 0.1)])
 RUN: Run = [PAGE._replace(style=style, answered=style) for style in VIEWS]

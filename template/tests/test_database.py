@@ -1,6 +1,7 @@
 """Which database a DATABASE_URL means, and what is said of one that means none."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from environs import EnvError
 
 from config import database
 from config.database import OPTIONS, get_database
+from tests.commands import find_free_ports
 
 SECRET = "s3cret"  # noqa: S105 - part of addresses that lead nowhere
 
@@ -24,6 +26,7 @@ def test_without_an_address_it_is_a_file(tmp_path: Path) -> None:
 
 def test_postgresql_gets_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "find_spec", lambda name: name)
+    monkeypatch.delenv("DJANGO_DEVELOPMENT", raising=False)
     found = get_database(f"postgres://u:{SECRET}%40@db:5433/shop?sslmode=require", Path())
     assert found["ENGINE"] == "django.db.backends.postgresql"
     assert (found["HOST"], found["PORT"], found["NAME"]) == ("db", 5433, "shop")
@@ -32,6 +35,8 @@ def test_postgresql_gets_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["OPTIONS"] == {"sslmode": "require", **OPTIONS}
     pooled_elsewhere = get_database("postgresql://db/shop?pool=false", Path())
     assert pooled_elsewhere["OPTIONS"]["pool"] is False
+    monkeypatch.setenv("DJANGO_DEVELOPMENT", "true")  # by manage.py, but for `serve`
+    assert "pool" not in get_database("postgresql://db/shop", Path())["OPTIONS"]
 
 
 def test_sqlite_may_be_elsewhere() -> None:
@@ -66,17 +71,31 @@ def test_a_missing_driver_is_said_with_the_way_out(
         get_database("postgres://db/shop", Path())
 
 
-@pytest.mark.parametrize("command", ["check", "migrate", "serve"])
-def test_a_command_ends_in_one_line(command: str) -> None:
+def fail(url: str, *command: str) -> str:
+    """What a command says that fails because of its DATABASE_URL."""
     process = subprocess.run(  # noqa: S603 - our own
-        [sys.executable, "manage.py", command],
+        [sys.executable, "manage.py", *command],
         cwd=settings.BASE_DIR,
-        env={**os.environ, "DATABASE_URL": f"http://u:{SECRET}@db/shop"},
+        env={**os.environ, "DATABASE_URL": url},
         capture_output=True,
         text=True,
         check=False,
     )
     assert process.returncode == 1
-    assert process.stderr == (
+    return process.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "migrate", "serve"])
+def test_a_command_ends_in_one_line(command: str) -> None:
+    assert fail(f"http://u:{SECRET}@db/shop", command) == (
         "DATABASE_URL is not an address like postgres://user:password@host/name.\n"
     )
+
+
+@pytest.mark.parametrize("command", ["dev", "migrate"])
+def test_so_it_does_where_no_database_answers(command: str) -> None:
+    pytest.importorskip("psycopg_pool", reason="There is no driver of PostgreSQL.")
+    port = ["--port", str(find_free_ports())] if command == "dev" else []
+    said = fail(f"postgres://u:{SECRET}@127.0.0.1:1/shop", command, *port)
+    assert re.fullmatch(r"The database of DATABASE_URL cannot be used: .* refused.*\n", said)
+    assert SECRET not in said

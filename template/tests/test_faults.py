@@ -65,7 +65,7 @@ def test_nothing_to_show_is_a_503(get: Get, style: str, two_services: Callable[.
     assert [section.name for section in response.page.missing] == ["alpha", "beta"]
 
 
-@pytest.mark.usefixtures("two_services")
+@pytest.mark.usefixtures("two_services", "fanout_html")
 def test_without_a_required_service_the_page_is_a_503_that_shows_what_there_is(
     get: Get, style: str, settings: Settings
 ) -> None:

@@ -88,7 +88,7 @@ def test_no_trace_is_named_where_none_can_be(read: Read, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("server", ["asgi", "wsgi"])
-def test_all_lines_of_a_request_have_its_id(
+def test_all_lines_of_a_request_have_its_id_and_its_response_too(
     read: Read, script: Script, settings: Settings, server: str
 ) -> None:
     settings.FANOUT["beta"]["required"] = True
@@ -97,13 +97,12 @@ def test_all_lines_of_a_request_have_its_id(
     headers = {"X-Request-ID": "mine"}
     if server == "asgi":
         with serve(get_asgi_application()) as address:
-            for path in paths:
-                httpx.get(address + path, headers=headers)
-            httpx.get(address + "/other")
+            responses = [httpx.get(address + path, headers=headers) for path in paths]
+            responses.append(httpx.get(address + "/other"))
     else:
         application = get_wsgi_application()
-        ask_wsgi(application, *paths, HTTP_X_REQUEST_ID="mine")
-        ask_wsgi(application, "/other")
+        responses = ask_wsgi(application, *paths, HTTP_X_REQUEST_ID="mine")
+        responses += ask_wsgi(application, "/other")
     lines = [line for line in read() if line["logger"] in ("fanout", "django.request")]
     *named, other = [(line["message"], line["request_id"]) for line in lines]
     assert named == [
@@ -113,6 +112,7 @@ def test_all_lines_of_a_request_have_its_id(
     ]
     assert other[0] == "Not Found: /other"
     assert len(other[1]) == 32
+    assert [r.headers["X-Request-ID"] for r in responses] == ["mine", "mine", other[1]]
     assert lines[0]["service"] == "beta"
     assert lines[0]["duration"] > 0
     assert "secret" not in json.dumps(lines)

@@ -488,7 +488,7 @@ def test_the_checks_of_a_deployment_say_what_they_say_of_djangos() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.usefixtures("two_services")
+@pytest.mark.usefixtures("two_services", "fanout_html")
 @pytest.mark.parametrize("path", [PAGE, "/accounts/login/", "/admin/login/", "/livez"])
 def test_nothing_inline_is_allowed_or_needed(path: str) -> None:
     [(_, headers, _, html)] = send(

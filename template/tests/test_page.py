@@ -5,12 +5,16 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
+from django.template.loader import render_to_string
 from django.test import RequestFactory
+from django.urls import reverse
 from pytest_django import Settings
 
 from fanout.response import PageResponse
 from fanout.section import Section
 from fanout.visit import get_visit
+
+pytestmark = pytest.mark.usefixtures("fanout_html")
 
 HOSTILE = "</h2><script>alert('&')</script>"
 
@@ -41,6 +45,15 @@ def test_what_a_service_says_is_shown_as_text(rf: RequestFactory) -> None:
     assert "&lt;script&gt;alert(&#39;&amp;&#39;)" in html
 
 
+@pytest.mark.parametrize("context", [{}, {"viewer": None}, {"viewer": AnonymousUser()}])
+def test_the_frame_of_any_page_lets_visitors_log_in(
+    rf: RequestFactory, context: dict[str, object]
+) -> None:
+    html = render_to_string("fanout/base.html", context, rf.get("/"), using="jinja2")
+    assert f'href="{reverse("login")}"' in html
+    assert reverse("logout") not in html
+
+
 @pytest.mark.parametrize(
     ("age", "shown"),
     [(0.9, "0 seconds"), (1.9, "1 second"), (119.9, "119 seconds"), (120.0, "2 minutes")],
@@ -51,12 +64,11 @@ def test_a_stale_section_says_how_old_it_is(rf: RequestFactory, age: float, show
 
 
 @pytest.fixture
-def broken_template(settings: Settings, tmp_path: Path) -> None:
+def broken_template(fanout_html: Path) -> None:
     """A template for alpha's section that fails."""
-    (tmp_path / "fanout" / "sections").mkdir(parents=True)
-    template = tmp_path / "fanout" / "sections" / "alpha.html"
+    template = fanout_html / "fanout" / "sections" / "alpha.html"
+    template.parent.mkdir(parents=True)
     template.write_text("{{ section.data.price * 2 }}", encoding="utf-8")
-    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
 
 
 @pytest.mark.usefixtures("broken_template")

@@ -37,6 +37,7 @@ def beta(get: Get, style: str) -> Callable[[], Section]:
     return lambda: get(style).page.sections[1]
 
 
+@pytest.mark.usefixtures("fanout_html")
 def test_an_answer_is_shown_stale_when_a_call_fails(
     get: Get, style: str, script: Script, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -27,14 +27,12 @@ def request_(rf: RequestFactory) -> HttpRequest:
 
 
 @pytest.fixture(params=[False, True], ids=["production", "auto reload"])
-def write(
-    request: pytest.FixtureRequest, settings: Settings, tmp_path: Path, rf: RequestFactory
-) -> Any:
+def write(request: pytest.FixtureRequest, settings: Settings, fanout_html: Path) -> Any:
     """Write alpha's template, in a project whose templates are reloaded or not."""
     templates: dict[str, Any] = settings.TEMPLATES[0]
     options = {**templates["OPTIONS"], "auto_reload": request.param}
-    settings.TEMPLATES = [{**templates, "DIRS": [tmp_path], "OPTIONS": options}]
-    folder = tmp_path / "fanout" / "sections"
+    settings.TEMPLATES = [{**templates, "OPTIONS": options}]
+    folder = fanout_html / "fanout" / "sections"
     folder.mkdir(parents=True)
 
     def write(html: str) -> None:

@@ -215,6 +215,7 @@ def post(request: pytest.FixtureRequest, interface: str, clock: SimpleNamespace,
     return post
 
 
+@pytest.mark.usefixtures("fanout_html")
 def test_an_account_is_closed_to_an_address_that_guesses(post: Post, clock: Any) -> None:
     for _ in range(2):
         assert post("wrong").status_code == 200

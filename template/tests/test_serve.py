@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.core import management
 from django.core.management import CommandError, call_command
 from starlette.responses import JSONResponse
 from uvicorn.config import STARTUP_FAILURE
@@ -152,7 +153,7 @@ def test_pages_in_flight_are_finished_before_it_ends(
         assert idle.recv(4096) == b""  # a connection without a request waits for nothing
         assert not page.done()
         gate.opened.set()
-        assert page.result().text.rstrip().endswith(("</html>", "-->"))
+        assert page.result().status_code == 200  # httpx raises if its end is missing
     process.communicate(timeout=50)
     assert process.returncode == 0
 
@@ -214,6 +215,6 @@ def test_only_serve_is_in_production_mode(
     environment: dict[str, str] = {}
     monkeypatch.setattr(sys, "argv", ["manage.py", command])
     monkeypatch.setattr(os, "environ", environment)
-    monkeypatch.setattr(command_line, "execute_from_command_line", lambda argv: None)
+    monkeypatch.setattr(management, "execute_from_command_line", lambda argv: None)
     command_line.main()
     assert environment.get("DJANGO_DEVELOPMENT") == development

@@ -1,6 +1,7 @@
 """Static files in production, through ASGI and through WSGI."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -35,8 +36,8 @@ def hashed(settings: Settings, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def collected(hashed: Path, tmp_path: Path, settings: Settings) -> Path:
-    """A STATIC_ROOT with the files of the project, and one with a name that is not ASCII."""
-    (tmp_path / "own").mkdir()
+    """A STATIC_ROOT with the template's files, and one with a name that is not ASCII."""
+    shutil.copytree(settings.BASE_DIR / "fanout" / "static", tmp_path / "own")
     (tmp_path / "own" / "grüße.txt").write_text("Grüße", encoding="utf-8")
     settings.STATICFILES_DIRS = [tmp_path / "own"]
     call_command("collectstatic", interactive=False, verbosity=0, ignore_patterns=["admin"])

@@ -21,6 +21,8 @@ from fanout.response import PageResponse
 from fanout.streaming import StreamedPageResponse
 from tests.conftest import Script, serve
 
+pytestmark = pytest.mark.usefixtures("fanout_html")
+
 PATH = reverse("compare-stream")
 HOSTILE = "</h2></section></template><script>alert('&')</script><!-- sections -->"
 
@@ -274,24 +276,22 @@ def test_a_template_that_fails_costs_its_own_section_in_development_too(
     async_client: AsyncClient,
     two_services: Callable[..., None],
     settings: Settings,
-    tmp_path: Path,
+    fanout_html: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     settings.DEBUG = True
-    (tmp_path / "fanout" / "sections").mkdir(parents=True)
-    template = tmp_path / "fanout" / "sections" / "alpha.html"
+    template = fanout_html / "fanout" / "sections" / "alpha.html"
+    template.parent.mkdir(parents=True)
     template.write_text("{{ 1 / 0 }}", encoding="utf-8")
-    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
     response, _ = get(async_client)
     assert [section.state for section in response.page.sections] == ["failed", "ok"]
     assert "alpha has a template that fails" in caplog.messages
 
 
 def test_a_page_needs_a_place_for_its_sections(
-    async_client: AsyncClient, script: Script, settings: Settings, tmp_path: Path
+    async_client: AsyncClient, script: Script, fanout_html: Path
 ) -> None:
-    (tmp_path / "fanout").mkdir()
-    (tmp_path / "fanout" / "home.html").write_text("<p>Own</p>", encoding="utf-8")
-    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    (fanout_html / "fanout").mkdir()
+    (fanout_html / "fanout" / "home.html").write_text("<p>Own</p>", encoding="utf-8")
     with pytest.raises(ImproperlyConfigured, match="no block named sections"):
         get(async_client)

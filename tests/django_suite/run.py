@@ -81,7 +81,9 @@ def replace_handler() -> None:
     asgi: Any = importlib.import_module("django.core.handlers.asgi")
     if importlib.util.find_spec("fanout.handler"):
         entry: Any = importlib.import_module("django.core.asgi")
-        asgi.ASGIHandler = importlib.import_module("fanout.handler").Handler
+        ours: Any = importlib.import_module("fanout.handler")
+        ours.name_request = lambda *_: None  # the one header that Django's responses do not have
+        asgi.ASGIHandler = ours.Handler
         entry.ASGIHandler = asgi.ASGIHandler
     print(f"fanout: the ASGI handler is: {asgi.ASGIHandler.__module__}")
 

@@ -4,7 +4,7 @@ import copy
 import os
 import socket
 from argparse import ArgumentParser
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import uvicorn
@@ -38,11 +38,11 @@ class Command(BaseCommand):
         if not settings.DEBUG:
             raise CommandError("dev is for development, and DJANGO_DEBUG is off.")
         faked = [s.name for s in services() if s.url.startswith(f"{settings.FAKES_URL}/")]
-        with listen("127.0.0.1", port, "dev --port") as sock:
+        with suppress(KeyboardInterrupt), listen("127.0.0.1", port, "dev --port") as sock:
+            if faked:
+                _check_port_of_fakes(port)
             call_command("migrate", verbosity=0)
             _make_demo_user()
-            if faked:
-                listen("127.0.0.1", port + 1, "dev --port").close()
             os.environ["FAKES_URL"] = f"http://127.0.0.1:{port + 1}"
             with run_fakes(port + 1) if faked else nullcontext():
                 self.announce(port, faked)
@@ -61,6 +61,14 @@ class Command(BaseCommand):
             lines.append(f"Fakes     http://127.0.0.1:{port + 1}/  where you can break them")
         self.stdout.write("\n  ".join(["", *lines, "", "Ctrl-C stops all of it.", ""]))
         self.stdout.flush()
+
+
+def _check_port_of_fakes(port: int) -> None:
+    """Raise CommandError unless the port after that of the site is free."""
+    try:
+        listen("127.0.0.1", port + 1, "dev --port").close()
+    except CommandError as error:
+        raise CommandError(f"The fakes take the port after {port}. {error}") from None
 
 
 def _make_demo_user() -> None:
