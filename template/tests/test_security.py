@@ -1,6 +1,7 @@
 """What production promises: https, headers, cookies, an admin that is hard to find, limited log-ins."""
 
 import runpy
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -275,6 +276,18 @@ def test_what_is_refused_leaves_nothing_in_the_cache(post: Post) -> None:
         429
     ] * 3
     assert set(kept._cache) == before
+
+
+def test_counts_last_as_long_as_their_window(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = time.time()
+    post("wrong")
+    end = time.time()
+    kept: Any = caches["fanout"]
+    names = [name.removeprefix(":1:") for name in kept._cache]
+    monkeypatch.setattr("time.time", lambda: start + throttle.WINDOW - 1)
+    assert [kept.has_key(name) for name in names] == [True] * 3
+    monkeypatch.setattr("time.time", lambda: end + throttle.WINDOW + 1)
+    assert [kept.has_key(name) for name in names] == [False] * 3
 
 
 def test_a_name_of_any_length_costs_little(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
