@@ -206,12 +206,20 @@ def make_call(user: str = "", seconds: float = 60.0, **options: Any) -> Call:
 
 def test_equal_calls_may_be_one(settings: Settings) -> None:
     settings.FANOUT_DEADLINE = 60.0
-    assert make_call().flight == make_call(user="1").flight
-    assert make_call(user="1", personal=True).flight == make_call(user="1", personal=True).flight
-    assert make_call(user="1", personal=True).flight != make_call(user="2", personal=True).flight
-    assert make_call(user="1", personal=True).flight != make_call(personal=True).flight
-    assert make_call(coalesce=False).flight != make_call(coalesce=False).flight
-    assert make_call(seconds=1.0).flight != make_call(seconds=1.0).flight
+    assert make_call().find_flight() == make_call(user="1").find_flight()
+    assert (
+        make_call(user="1", personal=True).find_flight()
+        == make_call(user="1", personal=True).find_flight()
+    )
+    assert (
+        make_call(user="1", personal=True).find_flight()
+        != make_call(user="2", personal=True).find_flight()
+    )
+    assert (
+        make_call(user="1", personal=True).find_flight() != make_call(personal=True).find_flight()
+    )
+    assert make_call(coalesce=False).find_flight() != make_call(coalesce=False).find_flight()
+    assert make_call(seconds=1.0).find_flight() != make_call(seconds=1.0).find_flight()
 
 
 @pytest.mark.parametrize(
