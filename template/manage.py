@@ -11,7 +11,7 @@ from django.core import checks
 from django.core.management import execute_from_command_line
 from environs import EnvError
 
-from config.update import check_update
+from config.checks import check_update
 
 
 def main() -> None:
