@@ -121,11 +121,11 @@ ADMIN_PATH = env.str(
     "DJANGO_ADMIN_PATH",
     default="admin/",
     validate=validate.Regexp(
-        r"/?[a-zA-Z0-9_-][a-zA-Z0-9_/-]*\Z",
+        r"(/?[a-zA-Z0-9_-][a-zA-Z0-9_/-]*)?\Z",
         error="It is a path like office/admin/, of letters, digits, hyphens and underscores.",
     ),
 )
-ADMIN_PATH = ADMIN_PATH.strip("/") + "/"
+ADMIN_PATH = (ADMIN_PATH.strip("/") or "admin") + "/"
 
 # Whose X-Forwarded-Proto and X-Forwarded-For count: those of proxies, as addresses or networks.
 FORWARDED_ALLOW_IPS = env.str("FORWARDED_ALLOW_IPS", default="")

@@ -5,6 +5,7 @@ takes ten addresses, and lasts as long as they go on, plus one window at most.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -88,6 +89,8 @@ def _refuse(view: Callable[..., Any], request: HttpRequest, seconds: int) -> Any
     response = view(request)
     form = response.context_data["form"]
     form.errors.clear()
-    form.add_error(None, f"Too many attempts to log in. Wait {WINDOW // 60} minutes and try again.")
+    minutes = math.ceil(seconds / 60)
+    wait = f"{minutes} minutes" if minutes > 1 else "a minute"
+    form.add_error(None, f"Too many attempts to log in. Try again in {wait}.")
     response.status_code, response.headers["Retry-After"] = 429, str(seconds)
     return response

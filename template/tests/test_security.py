@@ -173,7 +173,11 @@ def test_the_admin_is_where_the_environment_says(
     assert Client().get("/admin/").status_code == 404
 
 
-@pytest.mark.parametrize("typed", ["", "/", "a b/", "<int:pk>/", "office/\n", "../"])
+def test_an_empty_admin_path_is_none(production: Production) -> None:
+    assert production(DJANGO_ADMIN_PATH="")["ADMIN_PATH"] == "admin/"
+
+
+@pytest.mark.parametrize("typed", ["/", "a b/", "<int:pk>/", "office/\n", "../"])
 def test_a_wrong_admin_path_is_one_sentence(production: Production, typed: str) -> None:
     with pytest.raises(EnvError, match=r'"DJANGO_ADMIN_PATH" invalid: .*It is a path like'):
         production(DJANGO_ADMIN_PATH=typed)
@@ -218,14 +222,16 @@ def test_an_account_is_closed_to_an_address_that_guesses(post: Post, clock: Any)
     refused = post("right")
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "200")
     html = refused.content.decode()
-    assert "Too many attempts to log in. Wait 5 minutes and try again." in html
+    assert "Too many attempts to log in. Try again in 4 minutes." in html
     assert 'name="username" value="viewer"' in html
     assert "This field is required" not in html
     assert "sessionid" not in refused.cookies
     assert post("right", username=" \uff36IEWER").status_code == 429
     assert post("wrong", username="other").status_code == 200
     assert post("right", address="192.0.2.2").status_code == 302
-    clock.now += 200
+    clock.now += 199
+    assert "Try again in a minute." in post("right").content.decode()
+    clock.now += 1
     assert post("right").status_code == 302
 
 
