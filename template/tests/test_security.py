@@ -13,6 +13,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
 from django.http import HttpRequest, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.test import AsyncClient, Client, RequestFactory
@@ -307,6 +308,13 @@ def test_a_name_of_any_length_costs_little(post: Post, monkeypatch: pytest.Monke
     monkeypatch.setattr(throttle, "normalize", normalize)
     post("wrong", username=" " * 300 + "a" + "\u0300\u0316" * 10_000)
     assert lengths == [254]
+
+
+def test_tries_that_are_counted_at_the_same_moment_do_not_pass_together(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LocMemCache, "get_many", lambda *_: {})  # all looked before any was
+    assert [post("wrong").status_code for _ in range(3)] == [200, 200, 429]
 
 
 def test_visitors_without_an_address_share_no_limit(clock: Any, db: None) -> None:

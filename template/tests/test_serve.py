@@ -161,7 +161,7 @@ def test_pages_in_flight_are_finished_before_it_ends(
     assert process.returncode == 0
 
 
-def test_connections_outlive_those_of_proxies_and_pages_their_deadline(
+def test_the_server_waits_longer_than_proxies_and_pages_and_trusts_who_is_named(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configs: list[uvicorn.Config] = []
@@ -172,9 +172,12 @@ def test_connections_outlive_those_of_proxies_and_pages_their_deadline(
 
     monkeypatch.setattr(module, "_Supervisor", supervise)
     settings.FANOUT_DEADLINE = 2.5
+    settings.FORWARDED_ALLOW_IPS = "10.0.0.0/8, 2001:db8::1"
     call_command("serve", port=find_free_ports(), processes=2)
-    assert configs[0].timeout_keep_alive == 75
-    assert configs[0].timeout_graceful_shutdown == 4
+    [config] = configs
+    assert config.timeout_keep_alive == 75
+    assert config.timeout_graceful_shutdown == 4
+    assert config.forwarded_allow_ips == ["10.0.0.0/8", "2001:db8::1", "::ffff:10.0.0.0/104"]
 
 
 @pytest.mark.parametrize(("processes", "code"), [("1", STARTUP_FAILURE), ("2", 1)])
