@@ -7,7 +7,7 @@ from zlib import crc32
 
 from fakes.books import BOOKS, Book, draw_cover
 
-Answer = dict[str, Any]
+JsonObject = dict[str, Any]
 
 CAMPAIGNS = [
     (
@@ -29,7 +29,7 @@ CAMPAIGNS = [
 ]
 
 
-def get_answer(name: str, user: str, today: date) -> Answer:
+def get_answer(name: str, user: str, today: date) -> JsonObject:
     """The answer of the service `name`, for the user with that id or for everybody if it is empty."""
     if name == "recco":
         return _recommend(user)
@@ -44,7 +44,7 @@ def get_purchases(user: str) -> list[Book]:
     return [BOOKS[first], BOOKS[(first + 7) % len(BOOKS)]]
 
 
-def _recommend(user: str) -> Answer:
+def _recommend(user: str) -> JsonObject:
     if not user:
         return _list_books("Readers like these", _pick("recco", 6))
     items = []
@@ -54,7 +54,7 @@ def _recommend(user: str) -> Answer:
     return {"title": "Recommended for you", "items": items}
 
 
-def _promote(today: date) -> Answer:
+def _promote(today: date) -> JsonObject:
     """Three campaigns, of which another one leads every day; they end on Sunday."""
     sunday = today + timedelta(days=6 - today.weekday())
     items = []
@@ -73,7 +73,7 @@ def _promote(today: date) -> Answer:
     return {"title": "This week", "items": items}
 
 
-def _review(today: date) -> Answer:
+def _review(today: date) -> JsonObject:
     quotes = [
         ("I missed my stop, twice.", "Anna"),
         ("Slow in the best way. I gave it to my mother and had to buy another.", "Jonas"),
@@ -91,7 +91,7 @@ def _review(today: date) -> Answer:
     return {"title": "What readers say", "items": items}
 
 
-def _rank(today: date) -> Answer:
+def _rank(today: date) -> JsonObject:
     books = _pick("bestsellers", 6)
     return {
         "title": "Bestsellers",
@@ -99,7 +99,7 @@ def _rank(today: date) -> Answer:
     }
 
 
-def _reduce(today: date) -> Answer:
+def _reduce(today: date) -> JsonObject:
     items = [
         {**_show(book), "price": _price(book.price * 0.7), "badge": "30% off"}
         for book in _pick("deals", 6)
@@ -107,7 +107,7 @@ def _reduce(today: date) -> Answer:
     return {"title": "Good books, small prices", "items": items}
 
 
-def _invite(today: date) -> Answer:
+def _invite(today: date) -> JsonObject:
     places = ["Reading room, 7 pm", "Café on the first floor, 6 pm", "Online, 8 pm"]
     books = _pick("events", len(places))
     items = [
@@ -121,7 +121,7 @@ def _invite(today: date) -> Answer:
     return {"title": "Meet the authors", "items": items}
 
 
-def _introduce(today: date) -> Answer:
+def _introduce(today: date) -> JsonObject:
     items = [
         {"title": book.author, "text": f"wrote {book.title}", "url": f"?author={book.key}"}
         for book in _pick("authors", 4)
@@ -129,7 +129,7 @@ def _introduce(today: date) -> Answer:
     return {"title": "Authors to discover", "items": items}
 
 
-def _report(today: date) -> Answer:
+def _report(today: date) -> JsonObject:
     headlines = [
         ("Open on Sundays in December", "From noon to five, with tea."),
         ("Our book club starts again", "First we read The Tide Clerk."),
@@ -142,11 +142,11 @@ def _report(today: date) -> Answer:
     return {"title": "From the shop", "items": items}
 
 
-def _list(name: str, title: str, count: int) -> Callable[[date], Answer]:
+def _list(name: str, title: str, count: int) -> Callable[[date], JsonObject]:
     return lambda today: _list_books(title, _pick(name, count))
 
 
-ANSWERS: dict[str, Callable[[date], Answer]] = {
+ANSWERS: dict[str, Callable[[date], JsonObject]] = {
     "promo": _promote,
     "reviews": _review,
     "bestsellers": _rank,
@@ -167,7 +167,7 @@ def _pick(name: str, count: int) -> list[Book]:
     return [BOOKS[(first + 5 * step) % len(BOOKS)] for step in range(count)]
 
 
-def _list_books(title: str, books: Iterable[Book]) -> Answer:
+def _list_books(title: str, books: Iterable[Book]) -> JsonObject:
     return {"title": title, "items": [_show(book) for book in books]}
 
 

@@ -5,16 +5,15 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from fakes.answers import JsonObject
 from fakes.disconnect import wait_for_disconnect
 
-Answer = dict[str, Any]
-Respond = Callable[[Request, Answer], Awaitable[Response]]
+Respond = Callable[[Request, JsonObject], Awaitable[Response]]
 
 
 def get_fault(text: str) -> Respond:
@@ -32,21 +31,21 @@ def get_fault(text: str) -> Respond:
     )
 
 
-async def _respond(request: Request, answer: Answer) -> Response:
+async def _respond(request: Request, answer: JsonObject) -> Response:
     return JSONResponse(answer)
 
 
-async def _respond_status(status: int, request: Request, answer: Answer) -> Response:
+async def _respond_status(status: int, request: Request, answer: JsonObject) -> Response:
     return JSONResponse(answer, status)
 
 
-async def _hang(request: Request, answer: Answer) -> Response:
+async def _hang(request: Request, answer: JsonObject) -> Response:
     """Never answer."""
     await wait_for_disconnect(request)
     return Response()
 
 
-async def _trickle(request: Request, answer: Answer) -> Response:
+async def _trickle(request: Request, answer: JsonObject) -> Response:
     """Send a byte every 50 ms, so that no wait for a single byte is long."""
 
     async def trickle() -> AsyncIterator[bytes]:
@@ -66,22 +65,22 @@ class _Dropped(Response):
         await send({"type": "http.response.body", "body": half, "more_body": True})
 
 
-async def _drop(request: Request, answer: Answer) -> Response:
+async def _drop(request: Request, answer: JsonObject) -> Response:
     """Close the connection in the middle of the body."""
     return _Dropped(json.dumps(answer), media_type="application/json")
 
 
-async def _bad_json(request: Request, answer: Answer) -> Response:
+async def _bad_json(request: Request, answer: JsonObject) -> Response:
     """Break the JSON off, in a complete response."""
     return Response(json.dumps(answer)[:-1], media_type="application/json")
 
 
-async def _oversized(request: Request, answer: Answer) -> Response:
+async def _oversized(request: Request, answer: JsonObject) -> Response:
     """Answer with more than the site's limit of 1 MiB."""
     return JSONResponse({**answer, "title": "x" * 2 * 1024 * 1024})
 
 
-async def _bomb(request: Request, answer: Answer) -> Response:
+async def _bomb(request: Request, answer: JsonObject) -> Response:
     """Compress 16 MiB into a few bytes."""
     body = gzip.compress(b" " * 16 * 1024 * 1024 + json.dumps(answer).encode())
     return Response(body, headers={"Content-Encoding": "gzip"}, media_type="application/json")

@@ -12,6 +12,8 @@ import httpx
 from django.core.management.base import CommandError
 from django.utils.text import get_text_list
 
+from fanout.comparison import format_ms, get_p95
+
 CLAIMS = {"sync": "sum", "naive": "sum", "gather": "slowest", "stream": "slowest"}
 WORDS = {"sum": "the sum of the services", "slowest": "the slowest service"}
 TOLERANCE = 0.1  # of that time: how much more or less a page may take, and
@@ -21,7 +23,7 @@ Timings = dict[str, tuple[float, str]]  # seconds and state, of each service and
 
 
 @dataclass(frozen=True, kw_only=True)
-class Visit:
+class Sample:
     """One page: seconds until its first byte and its last, what it says itself, what is wrong."""
 
     first_byte: float
@@ -70,7 +72,7 @@ class Measurement:
 
 def show_ms(seconds: float) -> str:
     """Seconds as milliseconds, for people."""
-    return f"{seconds * 1000:.0f} ms"
+    return f"{format_ms(seconds)} ms"
 
 
 def read_timings(text: str) -> Timings:
@@ -98,20 +100,20 @@ async def measure(
     at_once: int,
 ) -> Measurement:
     """Get so many pages, `at_once` at a time; `advance` is called after each. See `summarize`."""
-    visits = []
+    samples = []
     left = iter(range(pages))
 
     async def take_turns() -> None:
         for _ in left:
-            visits.append(await _get(client, path))
+            samples.append(await _get(client, path))
             advance()
 
     begin = perf_counter()
     await asyncio.gather(*[take_turns() for _ in range(min(pages, at_once))])
-    return summarize(style, visits, required, perf_counter() - begin)
+    return summarize(style, samples, required, perf_counter() - begin)
 
 
-async def _get(client: httpx.AsyncClient, path: str) -> Visit:
+async def _get(client: httpx.AsyncClient, path: str) -> Sample:
     begin = perf_counter()
     first_byte, body, said, problem = 0.0, b"", "", ""
     try:
@@ -131,22 +133,22 @@ async def _get(client: httpx.AsyncClient, path: str) -> Visit:
         elif not said:
             problem = "no Server-Timing"
     whole = perf_counter() - begin
-    return Visit(first_byte=first_byte, whole=whole, timings=read_timings(said), problem=problem)
+    return Sample(first_byte=first_byte, whole=whole, timings=read_timings(said), problem=problem)
 
 
 def summarize(
-    style: str, visits: Sequence[Visit], required: Mapping[str, bool], seconds: float
+    style: str, samples: Sequence[Sample], required: Mapping[str, bool], seconds: float
 ) -> Measurement:
     """The figures of pages that took `seconds` together; `required` says of each service if it is.
 
     Raises CommandError if no page says its times.
     """
-    problems = Counter(visit.problem for visit in visits if visit.problem)
-    timed = [visit for visit in visits if "total" in visit.timings]
+    problems = Counter(sample.problem for sample in samples if sample.problem)
+    timed = [sample for sample in samples if "total" in sample.timings]
     if not timed:
         raise CommandError(f"{style} cannot be measured: {describe(problems)}.")
-    whole = sorted(round(visit.whole, 6) for visit in timed)
-    totals = [visit.timings["total"][0] for visit in timed]
+    whole = sorted(round(sample.whole, 6) for sample in timed)
+    totals = [sample.timings["total"][0] for sample in timed]
     pages = [{name: v.timings[name] for name in required if name in v.timings} for v in timed]
     sums = [sum(time for time, _ in page.values()) for page in pages]
     slowest = [max((time for time, _ in page.values()), default=0.0) for page in pages]
@@ -157,8 +159,8 @@ def summarize(
     return Measurement(
         style=style,
         p50=_median(whole),
-        p95=whole[-1 - len(whole) // 20],
-        first_byte=_median(visit.first_byte for visit in timed),
+        p95=get_p95(whole),
+        first_byte=_median(sample.first_byte for sample in timed),
         pages_per_second=round(len(timed) / seconds, 1),
         total=_median(totals),
         sum=_median(sums),

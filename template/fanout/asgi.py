@@ -1,6 +1,6 @@
 """The ASGI entry: Django, plus a lifespan that opens the connection pool and closes it."""
 
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -10,14 +10,11 @@ from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.exceptions import ImproperlyConfigured
 
 from fanout.checks import refuse_unready
-from fanout.handler import Handler
+from fanout.handler import Handler, Message, Receive, Send
 from fanout.static_files import with_static_files
 from fanout.telemetry import load_tracing
 from fanout.transport import pool
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Coroutine[Any, Any, None]]
 
 

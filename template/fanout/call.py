@@ -57,9 +57,8 @@ class Call:
         timeout = dict.fromkeys(("connect", "read", "write", "pool"), left)
         return httpx.Request("GET", url, headers=self.headers, extensions={"timeout": timeout})
 
-    @property
-    def flight(self) -> Hashable:
-        """Calls that may be one have the same; a call that is short of time is like no other."""
+    def find_flight(self) -> Hashable:
+        """The same for calls that may be one; a call that is short of time is like no other."""
         alone = not self.service.coalesce or self.seconds < NEARLY * self.most
         return object() if alone else self.key
 

@@ -33,7 +33,7 @@ class Bar(NamedTuple):
     duration: float
 
 
-class Measurement(NamedTuple):
+class Waterfall(NamedTuple):
     """One page, in seconds from the request on. JSON has it as a list."""
 
     style: str
@@ -43,7 +43,7 @@ class Measurement(NamedTuple):
     bars: Sequence[Bar]  # in the order of the services
 
 
-Run = Sequence[Measurement]  # every style, in the order of VIEWS
+Run = Sequence[Waterfall]  # every style, in the order of VIEWS
 
 
 async def add_run(request: HttpRequest) -> list[Run]:
@@ -67,7 +67,7 @@ async def recall_runs() -> list[Run]:
 def read_runs(text: Any) -> list[Run]:
     """What `add_run` wrote. None if it is anything else: other programs may use the cache too."""
     try:
-        runs: list[Run] = [[_read_measurement(page) for page in run] for run in json.loads(text)]
+        runs: list[Run] = [[_read_waterfall(page) for page in run] for run in json.loads(text)]
     except (TypeError, ValueError, RecursionError):
         return []
     complete = all([page.style for page in run if page.bars] == list(VIEWS) for run in runs)
@@ -88,10 +88,10 @@ def round_up(seconds: float) -> float:
 def format_ms(seconds: float) -> str:
     """The milliseconds, to be read: a tenth of one is shown below ten of them."""
     milliseconds = seconds * 1000
-    return f"{round(milliseconds, 0 if milliseconds >= 10 else 1):,.9g}"
+    return f"{round(milliseconds, 0 if abs(milliseconds) >= 10 else 1):,.9g}"
 
 
-async def _measure(style: str, request: HttpRequest) -> Measurement:
+async def _measure(style: str, request: HttpRequest) -> Waterfall:
     view = VIEWS[style]
     begin = perf_counter()
     response = await (view if iscoroutinefunction(view) else sync_to_async(view))(request)
@@ -101,7 +101,7 @@ async def _measure(style: str, request: HttpRequest) -> Measurement:
             first_byte = first_byte or perf_counter() - begin
     total = perf_counter() - begin
     bars = [Bar(s.name, s.state, s.start, s.duration) for s in response.page.sections]
-    return Measurement(style, response.page.style, first_byte or total, total, bars)
+    return Waterfall(style, response.page.style, first_byte or total, total, bars)
 
 
 async def _ask_cache(question: Awaitable[Any]) -> Any:
@@ -116,10 +116,10 @@ def _get_key() -> str:
     return f"fanout:comparison:{sha256(repr(kind).encode()).hexdigest()}"
 
 
-def _read_measurement(value: Any) -> Measurement:
+def _read_waterfall(value: Any) -> Waterfall:
     style, answered, first_byte, total, bars = value
     bars = [Bar(str(name), str(state), *_read_seconds(*times)) for name, state, *times in bars]
-    return Measurement(style, answered, *_read_seconds(first_byte, total), bars)
+    return Waterfall(style, answered, *_read_seconds(first_byte, total), bars)
 
 
 def _read_seconds(first: float, second: float) -> tuple[float, float]:

@@ -31,7 +31,7 @@ def fetch(transport: httpx.BaseTransport, service: Service, visit: Visit) -> Sec
     try:
         answer = last_good.find(call.key, service.cache_for)
         if answer is None:
-            answer = share(call.flight, call.seconds, partial(_call, transport, call))
+            answer = share(call.find_flight(), call.seconds, partial(_call, transport, call))
         return call.succeed(answer)
     except Exception as error:
         older = last_good.recall(call.key, service.stale_for)
@@ -49,7 +49,7 @@ async def afetch(transport: httpx.AsyncBaseTransport, service: Service, visit: V
                 # pyreqwest goes on with a call that nobody waits for; so it counts, and is of use.
                 stop = settings.FANOUT_TRANSPORT != "pyreqwest"
                 make = partial(_acall, transport, call)
-                answer = await ashare(call.flight, call.seconds, make, stop=stop)
+                answer = await ashare(call.find_flight(), call.seconds, make, stop=stop)
             return call.succeed(answer)
         except Exception as error:
             older = last_good.recall(call.key, service.stale_for)

@@ -75,7 +75,7 @@ class Handler(ASGIHandler):
         if response is None:
             if _must_tell(signals.request_finished, self.__class__):
                 await signals.request_finished.asend(sender=self.__class__)
-        elif response.streaming or _must_tell(signals.request_finished, self.__class__):
+        elif _must_tell(signals.request_finished, self.__class__):
             await sync_to_async(response.close)()
         else:
             response.close()

@@ -1,4 +1,4 @@
-"""A page: what the views hand to their response, and what tests read from it."""
+"""A page: what a response shows, and what tests read from it."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ class Page:
 
     style: str
     sections: tuple[Section, ...]
-    duration: float  # seconds, from the first call to the end of the last
+    duration: float  # seconds, from the start of the visit to the end of the last call
 
     @property
     def complete(self) -> bool:

@@ -6,7 +6,6 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
-from django.utils.cache import patch_vary_headers
 
 from fanout.headers import REQUEST_ID
 from fanout.page import Page
@@ -46,7 +45,6 @@ def set_headers(response: HttpResponseBase, visit: Visit) -> None:
     response.headers[REQUEST_ID] = visit.headers[REQUEST_ID]
     if response.status_code == 503:
         response.headers["Retry-After"] = str(RETRY_AFTER)
-    patch_vary_headers(response, ["Cookie"])
 
 
 def make_timings(page: Page, total: float) -> str:

@@ -31,5 +31,5 @@ class RetryBudget:
             now = self._clock()
             balance = min(MOST, self._balance + FLOOR * (now - self._at)) - amount
             self._at = now
-            self._balance = min(MOST, balance if balance >= 0 else balance + amount)
+            self._balance = balance if balance >= 0 else balance + amount
             return balance >= 0

@@ -77,10 +77,9 @@ class TracedCall(Call):
         self._source = "kept"  # from an answer that is still fresh, unless more is asked for
         self._status = 0
 
-    @property
-    def flight(self) -> Hashable:
+    def find_flight(self) -> Hashable:
         self._source = "shared"  # with the page that calls, unless this one does
-        return super().flight
+        return super().find_flight()
 
     @contextmanager
     def guard(self, turn: Future[None]) -> Iterator[None]:

@@ -123,8 +123,14 @@ def two_services(settings: Settings, fakes: str) -> Callable[..., None]:
     return use
 
 
+BREAK_OFF = 0
+
+
 class Script:
-    """A service that answers with each of its `statuses` in turn, and after that always well."""
+    """A service that answers with each of its `statuses` in turn, and after that always well.
+
+    BREAK_OFF for a status closes the connection in mid-body.
+    """
 
     def __init__(self) -> None:
         """All is well, and nobody has called."""
@@ -140,7 +146,9 @@ class Script:
         """Answer a call; the title says which one it was."""
         self.calls.append(Request(scope))
         status = self.statuses.pop(0) if self.statuses else 200
-        response = JSONResponse({"title": f"Answer {len(self.calls)}"}, status)
+        response = JSONResponse({"title": f"Answer {len(self.calls)}"}, status or 200)
+        if status == BREAK_OFF:
+            response.headers["Content-Length"] = "1000"
         await response(scope, receive, send)
 
 

@@ -73,12 +73,26 @@ def test_one_call_probes_and_a_good_one_closes_it(
     assert caplog.messages == ["alpha is back"]
 
 
-def test_a_bad_probe_opens_it_again(opened: Breaker, clock: Clock) -> None:
+def test_a_bad_probe_opens_it_again_which_is_not_news(
+    opened: Breaker, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
     clock.now += 5.0
     call(opened, ValueError())
     assert opened.state == "open"
     clock.now += 5.0
     assert opened.state == "half-open"
+    assert caplog.messages == []
+
+
+def test_a_call_of_before_does_not_end_a_probe(breaker: Breaker, clock: Clock) -> None:
+    before = breaker.guard(100.0)
+    before.__enter__()
+    for _ in range(FAILURES):
+        call(breaker, ValueError())
+    clock.now += 5.0
+    with breaker.guard(1.0):
+        before.__exit__(TimeoutError, TimeoutError(), None)
+        assert breaker.state == "open"
 
 
 @pytest.mark.parametrize("error", GIVEN_UP)

@@ -57,11 +57,13 @@ def test_a_cache_that_is_no_redis_is_an_error(settings: Settings, url: str, coun
 
 
 def test_options_for_a_service_that_is_gone_are_a_warning(settings: Settings) -> None:
-    settings.FANOUT_SERVICES = {"alpha": {}, "beta": {}}
+    settings.FANOUT_SERVICES = {"alpha": {"url": ""}, "beta": {"url": ""}}
     settings.FANOUT = {"alpha": {"timeout": 0.5}, "gamma": {"timeout": 0.5}}
     [warning] = check_options()
     assert warning.id == "fanout.W001"
     assert warning.msg == "FANOUT has options for 'gamma', which is not a service."
+    settings.DEBUG = True
+    refuse_unready()
 
 
 OPTIONS = (

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Semaphore, Thread
 from typing import Any
 
+import anyio
 import pytest
 
 from fanout import coalescing
@@ -193,6 +194,36 @@ def test_the_call_ends_with_its_last_page() -> None:
         [page] = await shared.ask(1)
         shared.end.set()
         assert await page == "answer"
+
+    asyncio.run(live())
+
+
+def test_a_call_that_is_being_ended_is_waited_for_and_joined_by_nobody() -> None:
+    async def live() -> None:
+        shared = Shared()
+        ending, ended = asyncio.Event(), asyncio.Event()
+
+        async def call() -> str:
+            try:
+                return await shared.call()
+            finally:
+                ending.set()
+                with anyio.CancelScope(shield=True):  # as long as a connection is given back
+                    await ended.wait()
+
+        first = asyncio.create_task(ashare("key", 20.0, call))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        first.cancel()
+        await ending.wait()
+        [second] = await shared.ask(1)
+        assert (shared.begun, first.done()) == (2, False)
+        ended.set()
+        await asyncio.wait([first])
+        [third] = await shared.ask(1)
+        shared.end.set()
+        assert [await second, await third] == ["answer"] * 2
+        assert shared.begun == 2
 
     asyncio.run(live())
 

@@ -15,8 +15,8 @@ from fanout.cache import cache
 from fanout.comparison import (
     KEPT,
     Bar,
-    Measurement,
     Run,
+    Waterfall,
     _get_key,
     format_ms,
     get_p95,
@@ -31,7 +31,7 @@ from tests.test_viewer import make_user
 pytestmark = pytest.mark.usefixtures("fanout_html")
 
 PATH = reverse("compare")
-PAGE = Measurement("", "", 0.1, 0.2, [Bar("alpha", "ok", 0.0, 0.1), Bar("beta", "ok", 0.1, 0.1)])
+PAGE = Waterfall("", "", 0.1, 0.2, [Bar("alpha", "ok", 0.0, 0.1), Bar("beta", "ok", 0.1, 0.1)])
 RUN: Run = [PAGE._replace(style=style, answered=style) for style in VIEWS]
 
 Visit = Callable[..., Any]
@@ -55,7 +55,7 @@ def visit(server: str, client: Client, async_client: AsyncClient) -> Visit:
     return visit
 
 
-def recall() -> list[dict[str, Measurement]]:
+def recall() -> list[dict[str, Waterfall]]:
     """The kept runs, by style."""
     return [{page.style: page for page in run} for run in async_to_sync(recall_runs)()]
 
@@ -245,7 +245,14 @@ def test_an_axis_has_room_and_round_numbers(seconds: float, axis: float) -> None
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.0, "0"), (0.00012, "0.1"), (0.003, "3"), (0.0994, "99"), (1.2345, "1,234")],
+    [
+        (0.0, "0"),
+        (0.00012, "0.1"),
+        (0.003, "3"),
+        (0.0994, "99"),
+        (-0.0994, "-99"),
+        (1.2345, "1,234"),
+    ],
 )
 def test_milliseconds_have_no_digits_that_nobody_reads(seconds: float, text: str) -> None:
     assert format_ms(seconds) == text

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from pytest_django import Settings
+from starlette.responses import RedirectResponse
 
-from tests.conftest import Get
+from tests.conftest import Get, serve
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -53,6 +54,17 @@ def test_a_fault_leaves_the_other_section_intact(
         "duration": beta.duration,
         "age": 0.0,
     }
+
+
+@pytest.mark.usefixtures("two_services")
+def test_a_redirect_to_what_would_answer_is_not_followed(
+    get: Get, style: str, settings: Settings, fakes: str
+) -> None:
+    answer = RedirectResponse(f"{fakes}/alpha/?latency_ms=0", 302)
+    with serve(answer, lifespan="off") as address:
+        settings.FANOUT = {"beta": {"url": address}}
+        beta = get(style).page.sections[1]
+    assert (beta.state, beta.error) == ("failed", "answered with status 302")
 
 
 def test_nothing_to_show_is_a_503(get: Get, style: str, two_services: Callable[..., None]) -> None:

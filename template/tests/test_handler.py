@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from asgiref.sync import SyncToAsync
@@ -16,7 +16,7 @@ from django.db import connections
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import path
+from django.urls import path, reverse
 from pytest_django import Settings
 
 from config import base
@@ -70,6 +70,11 @@ async def quick(request: HttpRequest) -> HttpResponse:
     return HttpResponse(f"{len(request.body)} {threading.get_ident()}")
 
 
+async def where(request: HttpRequest) -> HttpResponse:
+    """A view that tells where the site says it is."""
+    return HttpResponse(reverse("where"))
+
+
 async def endless(request: HttpRequest) -> HttpResponse:
     """A view that tells when it is cancelled."""
     request.scope["begun"].set()  # type: ignore[attr-defined]
@@ -93,6 +98,7 @@ async def stream(request: HttpRequest) -> StreamingHttpResponse:
 urlpatterns = [
     path("plain/", plain),
     path("quick/", quick),
+    path("where/", where, name="where"),
     path("endless/", endless),
     path("stream/", stream),
 ]
@@ -153,7 +159,7 @@ def hops(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return hops
 
 
-@pytest.mark.parametrize("style", ["naive", "gather"])
+@pytest.mark.parametrize("style", ["naive", "gather", "stream"])
 def test_an_anonymous_page_takes_no_thread(
     settings: Settings, style: str, hops: list[Any], two_services: Callable[..., None]
 ) -> None:
@@ -248,6 +254,26 @@ def test_a_body_is_read(handler: Handler, view: str, body: tuple[bytes, ...]) ->
     handler._view_middleware = []  # type: ignore[attr-defined]  # no token of CSRF
     _, content = asyncio.run(ask(handler, f"/{view}/", body, method="POST"))
     assert content.split()[0] == b"3"
+
+
+def test_a_body_that_nobody_gets_is_closed(
+    handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies: list[IO[bytes]] = []
+    read_body = handler.read_body
+
+    async def keep_body(receive: Any) -> IO[bytes]:
+        bodies.append(await read_body(receive))
+        return bodies[0]
+
+    monkeypatch.setattr(handler, "read_body", keep_body)
+    asyncio.run(ask(handler, "/quick/", (b"abc",), query_string=b"\xff"))
+    assert bodies[0].closed
+
+
+def test_a_site_may_be_below_a_path(handler: Handler) -> None:
+    _, content = asyncio.run(ask(handler, "/shop/where/", root_path="/shop"))
+    assert content == b"/shop/where/"
 
 
 def test_a_stream_is_sent(handler: Handler) -> None:

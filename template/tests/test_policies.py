@@ -1,27 +1,33 @@
 """What a page does when its services fail, for every option of a service."""
 
+import asyncio
 import logging
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from django.test import Client
+from django.urls import reverse
 from pytest_django import Settings
 
+from fanout import fetch
 from fanout.answer import BadAnswer
-from fanout.breaker import FAILURES
+from fanout.breaker import FAILURES, Breaker
 from fanout.cache import cache
-from fanout.call import Call
+from fanout.call import Call, Unavailable
 from fanout.deadline import Deadline
 from fanout.last_good import _name, last_good
 from fanout.section import Section
 from fanout.service import Service, services
 from fanout.visit import Visit
-from tests.conftest import Get, Script
+from tests.conftest import BREAK_OFF, Get, Script
+from tests.test_breaker import Clock
 
 
 @pytest.fixture
@@ -105,15 +111,16 @@ def test_a_page_that_has_all_it_needs_asks_no_cache(
     assert asked == []
 
 
+@pytest.mark.parametrize("stale_for", [300, 0])
 def test_an_answer_is_reused_while_it_is_fresh(
-    beta: Callable[[], Section], script: Script, options: dict[str, Any]
+    beta: Callable[[], Section], script: Script, options: dict[str, Any], stale_for: float
 ) -> None:
-    options["cache_for"] = 60
+    options |= {"cache_for": 60, "stale_for": stale_for}
     assert [(beta().state, beta().title) for _ in range(2)] == [("ok", "Answer 1")] * 2
     assert len(script.calls) == 1
 
 
-@pytest.mark.parametrize("status", [502, 503, 504])
+@pytest.mark.parametrize("status", [502, 503, 504, BREAK_OFF])
 def test_a_call_that_may_help_is_repeated(
     beta: Callable[[], Section], script: Script, status: int
 ) -> None:
@@ -170,6 +177,20 @@ def test_too_many_calls_at_once_wait_and_then_fail(
     assert len(script.calls) == 1
 
 
+def test_a_thread_waits_for_its_turn_half_of_its_time(
+    client: Client, script: Script, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(fetch, "wait", lambda turns, seconds: waits.append(seconds))
+    options["concurrency"] = 1
+    [service] = [service for service in services() if service.name == "beta"]
+    turn = service.bulkhead.enter()
+    client.get(reverse("compare-sync"))
+    service.bulkhead.leave(turn)
+    assert waits[0] == 15.0
+    assert script.calls == []
+
+
 def test_a_body_has_a_limit(
     beta: Callable[[], Section], script: Script, options: dict[str, Any]
 ) -> None:
@@ -186,12 +207,20 @@ def make_call(user: str = "", seconds: float = 60.0, **options: Any) -> Call:
 
 def test_equal_calls_may_be_one(settings: Settings) -> None:
     settings.FANOUT_DEADLINE = 60.0
-    assert make_call().flight == make_call(user="1").flight
-    assert make_call(user="1", personal=True).flight == make_call(user="1", personal=True).flight
-    assert make_call(user="1", personal=True).flight != make_call(user="2", personal=True).flight
-    assert make_call(user="1", personal=True).flight != make_call(personal=True).flight
-    assert make_call(coalesce=False).flight != make_call(coalesce=False).flight
-    assert make_call(seconds=1.0).flight != make_call(seconds=1.0).flight
+    assert make_call().find_flight() == make_call(user="1").find_flight()
+    assert (
+        make_call(user="1", personal=True).find_flight()
+        == make_call(user="1", personal=True).find_flight()
+    )
+    assert (
+        make_call(user="1", personal=True).find_flight()
+        != make_call(user="2", personal=True).find_flight()
+    )
+    assert (
+        make_call(user="1", personal=True).find_flight() != make_call(personal=True).find_flight()
+    )
+    assert make_call(coalesce=False).find_flight() != make_call(coalesce=False).find_flight()
+    assert make_call(seconds=1.0).find_flight() != make_call(seconds=1.0).find_flight()
 
 
 @pytest.mark.parametrize(
@@ -207,6 +236,38 @@ def test_equal_calls_may_be_one(settings: Settings) -> None:
 def test_what_no_service_sends_is_refused(response: httpx.Response, error: str) -> None:
     with pytest.raises(BadAnswer, match=error):
         make_call().receive(response)
+
+
+@pytest.mark.parametrize(
+    ("error", "may"),
+    [
+        (httpx.ConnectError(""), True),
+        (httpx.ReadError(""), True),
+        (httpx.RemoteProtocolError(""), True),
+        (Unavailable(), True),
+        (BadAnswer(), False),
+        (httpx.ConnectTimeout(""), False),
+        (httpx.ReadTimeout(""), False),
+        (TimeoutError(), False),
+        (httpx.UnsupportedProtocol(""), False),
+    ],
+)
+def test_only_what_may_be_over_at_once_is_worth_a_second_try(error: Exception, may: bool) -> None:
+    assert make_call(timeout=30.0).may_retry(error) is may
+
+
+@pytest.mark.parametrize(("waited", "state"), [(8.0, "closed"), (9.5, "open")])
+def test_visitors_who_go_away_say_nothing_of_a_service_that_had_no_time(
+    settings: Settings, waited: float, state: str
+) -> None:
+    settings.FANOUT_DEADLINE = 60.0
+    call, clock = make_call(timeout=10.0), Clock()
+    call.service.breaker = Breaker("alpha", 5.0, clock)
+    for _ in range(FAILURES):
+        with suppress(asyncio.CancelledError), call.guard(call.service.bulkhead.enter()):
+            clock.now += waited
+            raise asyncio.CancelledError
+    assert call.service.breaker.state == state
 
 
 def test_a_call_without_time_is_not_made() -> None:

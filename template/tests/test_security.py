@@ -1,6 +1,7 @@
 """What production promises: https, headers, cookies, an admin that is hard to find, limited log-ins."""
 
 import runpy
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
 from django.http import HttpRequest, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.test import AsyncClient, Client, RequestFactory
@@ -284,6 +286,18 @@ def test_what_is_refused_leaves_nothing_in_the_cache(post: Post) -> None:
     assert set(kept._cache) == before
 
 
+def test_counts_last_as_long_as_their_window(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = time.time()
+    post("wrong")
+    end = time.time()
+    kept: Any = caches["fanout"]
+    names = [name.removeprefix(":1:") for name in kept._cache]
+    monkeypatch.setattr("time.time", lambda: start + throttle.WINDOW - 1)
+    assert [kept.has_key(name) for name in names] == [True] * 3
+    monkeypatch.setattr("time.time", lambda: end + throttle.WINDOW + 1)
+    assert [kept.has_key(name) for name in names] == [False] * 3
+
+
 def test_a_name_of_any_length_costs_little(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     """To normalize marks that combine takes the square of their number."""
     lengths: list[int] = []
@@ -295,6 +309,13 @@ def test_a_name_of_any_length_costs_little(post: Post, monkeypatch: pytest.Monke
     monkeypatch.setattr(throttle, "normalize", normalize)
     post("wrong", username=" " * 300 + "a" + "\u0300\u0316" * 10_000)
     assert lengths == [254]
+
+
+def test_tries_that_are_counted_at_the_same_moment_do_not_pass_together(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LocMemCache, "get_many", lambda *_: {})  # all looked before any was
+    assert [post("wrong").status_code for _ in range(3)] == [200, 200, 429]
 
 
 def test_visitors_without_an_address_share_no_limit(clock: Any, db: None) -> None:

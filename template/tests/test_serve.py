@@ -11,18 +11,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from django.core import management
 from django.core.management import CommandError, call_command
+from pytest_django import Settings
 from starlette.responses import JSONResponse
 from uvicorn.config import STARTUP_FAILURE
 
 import manage as command_line
 from config.asgi import application
-from fanout.management.commands.serve import listen
+from fanout.management.commands import serve as module
 from tests.commands import Manage, Process, find_free_ports, read_until, run_commands
 from tests.conftest import serve
 
@@ -115,6 +118,7 @@ def test_only_a_proxy_that_is_named_says_what_was_https(
         f"{site}accounts/login/", headers={"X-Forwarded-Proto": "https"}, timeout=50
     )
     assert response.status_code == status
+    assert "server" not in response.headers
 
 
 def test_a_process_that_dies_is_replaced(manage: Manage, gate: Gate) -> None:
@@ -156,6 +160,25 @@ def test_pages_in_flight_are_finished_before_it_ends(
         assert page.result().status_code == 200  # httpx raises if its end is missing
     process.communicate(timeout=50)
     assert process.returncode == 0
+
+
+def test_the_server_waits_longer_than_proxies_and_pages_and_trusts_who_is_named(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs: list[uvicorn.Config] = []
+
+    def supervise(config: uvicorn.Config, **_: Any) -> SimpleNamespace:
+        configs.append(config)
+        return SimpleNamespace(run=lambda: None, processes=[])
+
+    monkeypatch.setattr(module, "_Supervisor", supervise)
+    settings.FANOUT_DEADLINE = 2.5
+    settings.FORWARDED_ALLOW_IPS = "10.0.0.0/8, 2001:db8::1"
+    call_command("serve", port=find_free_ports(), processes=2)
+    [config] = configs
+    assert config.timeout_keep_alive == 75
+    assert config.timeout_graceful_shutdown == 4
+    assert config.forwarded_allow_ips == ["10.0.0.0/8", "2001:db8::1", "::ffff:10.0.0.0/104"]
 
 
 @pytest.mark.parametrize(("processes", "code"), [("1", STARTUP_FAILURE), ("2", 1)])
@@ -201,7 +224,7 @@ def test_answers_are_sent_at_once(host: str) -> None:
         pytest.skip(f"There is no {host} here.")
     port = find_free_ports()
     with (
-        listen(host, port, "serve --port") as sock,
+        module.listen(host, port, "serve --port") as sock,
         socket.create_connection((host, port)),
         sock.accept()[0] as accepted,
     ):

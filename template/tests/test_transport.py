@@ -133,6 +133,17 @@ def test_time_that_is_over_is_a_timeout() -> None:
             get_transport().handle_request(request)
 
 
+@pytest.mark.parametrize("engine", ["httpx"], indirect=True)  # whose parts are limited one by one
+def test_nothing_is_sent_once_the_time_is_over(engine: str, script: Script) -> None:
+    with ENGINES[engine][0]() as transport:
+        with time_limit(20.0):
+            response = transport.handle_request(make_request(script.address))
+            response.read()
+            response.close()
+        with time_limit(0.0), pytest.raises(httpx.WriteTimeout):  # on the same connection
+            transport.handle_request(make_request(script.address))
+
+
 def test_a_transport_can_be_closed(engine: str, script: Script) -> None:
     transport = ENGINES[engine][0]()
     with time_limit(20.0):

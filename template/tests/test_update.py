@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from config.update import check_update
+from config.checks import check_update
 
 
 @pytest.fixture

@@ -64,6 +64,7 @@ def log_in(client: Client, async_client: AsyncClient) -> LogIn:
     return log_in
 
 
+@pytest.mark.parametrize("gone", [False, True])
 @pytest.mark.django_db
 def test_no_page_keeps_a_connection_of_the_database_while_it_waits_for_services(
     get: Get,
@@ -71,8 +72,11 @@ def test_no_page_keeps_a_connection_of_the_database_while_it_waits_for_services(
     calls: list[Request],
     log_in: LogIn,
     monkeypatch: pytest.MonkeyPatch,
+    gone: bool,
 ) -> None:
-    log_in("viewer")
+    viewer = log_in("viewer")
+    if gone:  # the browser does not know
+        viewer.delete()
     calls_before: list[int] = []
     monkeypatch.setattr(visit, "close_old_connections", lambda: calls_before.append(len(calls)))
     get(style)

@@ -33,7 +33,7 @@ def check(project: str) -> str:
     try:
         with redirect_stdout(printed), redirect_stderr(printed):
             django.setup()
-            checks.register(importlib.import_module("config.update").check_update)
+            checks.register(importlib.import_module("config.checks").check_update)
             management.call_command("check")
     except BaseException:
         return f"{printed.getvalue()}{traceback.format_exc()}"
