@@ -27,7 +27,7 @@ FILES = {
 TRACES = {
     "github": rb"gitlab",
     "gitlab": rb"(?<!\.)github|image\.yml",
-    "none": rb"gitlab|(?<!\.)github|renovate|image\.yml",
+    "none": rb"\bci\b|gitlab|(?<!\.)github|renovate|image\.yml",
 }
 
 
