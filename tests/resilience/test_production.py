@@ -272,7 +272,7 @@ def site() -> Iterator[Site]:
         variables = {
             "DJANGO_SETTINGS_MODULE": "tests.resilience.patient",
             "DJANGO_DEBUG": "false",
-            "DJANGO_SECRET_KEY": PASSWORD,
+            "DJANGO_SECRET_KEY": PASSWORD * 3,
             "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
             "FANOUT_COMPARE": "true",
             "FORWARDED_ALLOW_IPS": "127.0.0.1",
