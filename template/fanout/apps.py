@@ -3,13 +3,7 @@
 from django.apps import AppConfig
 from django.core import checks
 
-from fanout.checks import (
-    check_deployment,
-    check_options,
-    check_production,
-    check_static_files,
-    check_urls,
-)
+from fanout.checks import REFUSALS, check_deployment
 
 
 class FanoutConfig(AppConfig):
@@ -19,6 +13,6 @@ class FanoutConfig(AppConfig):
 
     def ready(self) -> None:
         """Register them."""
-        for check in (check_production, check_urls, check_options, check_static_files):
+        for check in REFUSALS:
             checks.register(check)
         checks.register(check_deployment, deploy=True)

@@ -9,12 +9,17 @@ from threading import Lock
 import httpx
 
 FAILURES = 5  # in a row
+TIMEOUTS = (TimeoutError, httpx.TimeoutException)
 
 logger = logging.getLogger("fanout")
 
 
 class Paused(Exception):
     """The service was not called; the message says for how long it will not be, and why."""
+
+
+def _describe(error: BaseException) -> str:
+    return str(error) or type(error).__name__
 
 
 class Breaker:
@@ -41,11 +46,13 @@ class Breaker:
         return "open" if self._probing or self._clock() < self._until else "half-open"
 
     @contextmanager
-    def guard(self, patience: float) -> Iterator[None]:
+    def guard(
+        self, patience: float, describe: Callable[[BaseException], str] = _describe
+    ) -> Iterator[None]:
         """Make a call in the block, and learn from how it ends. Raises Paused instead if open.
 
         A call that ended without an answer, in a timeout or with its page, counts as a failure only
-        if the service had `patience` seconds for it.
+        if the service had `patience` seconds for it. `describe` says what went wrong.
         """
         with self._lock:
             state = self.state
@@ -56,10 +63,9 @@ class Breaker:
         try:
             yield
         except BaseException as error:
-            timeouts = TimeoutError | httpx.TimeoutException
-            answered = isinstance(error, Exception) and not isinstance(error, timeouts)
+            answered = isinstance(error, Exception) and not isinstance(error, TIMEOUTS)
             if answered or self._clock() - start >= patience:
-                self._fail(str(error) or type(error).__name__)
+                self._fail(describe(error))
             raise
         else:
             self._succeed()

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from asyncio import CancelledError
 from collections.abc import Hashable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -67,7 +68,7 @@ class Call:
         """Count the call in the block, and learn from how it ends. Raises Full or Paused."""
         if not turn.done():
             raise Full(f"has {self.service.concurrency} calls in flight already")
-        with self.service.breaker.guard(NEARLY * self.most):
+        with self.service.breaker.guard(NEARLY * self.most, self._describe):
             self.service.retries.deposit()
             yield
 
@@ -135,11 +136,11 @@ class Call:
     def _elapsed(self) -> float:
         return self._deadline.elapsed() - self._start
 
-    def _describe(self, error: Exception) -> str:
+    def _describe(self, error: BaseException) -> str:
         match error:
             case BadAnswer() | Paused() | Full():
                 return str(error)
-            case TimeoutError() | httpx.TimeoutException():
+            case TimeoutError() | httpx.TimeoutException() | CancelledError():
                 return f"did not answer within {min(self.seconds, self._elapsed()):.2f} s"
             case httpx.ConnectError():
                 return f"could not be reached: {error}"

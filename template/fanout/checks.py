@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, run_checks
+from django.core.checks.security.base import check_secret_key
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import storages
 from django.test.utils import override_settings
@@ -15,6 +16,8 @@ from django.utils.module_loading import import_string
 from fanout.answer import is_safe_link
 from fanout.service import SECONDS, Service, find_problems, services
 from fanout.transport import ENGINES
+
+KEY = "DJANGO_SECRET_KEY"
 
 
 def check_production(**_: Any) -> list[CheckMessage]:
@@ -31,10 +34,19 @@ def check_production(**_: Any) -> list[CheckMessage]:
     ]
 
 
+def check_key(**_: Any) -> list[CheckMessage]:
+    """fanout.E006: in production, the key is none that `check --deploy` would only warn of."""
+    if settings.DEBUG or not check_secret_key(None) or KEY in _find_missing():
+        return []
+    message = f"{KEY} can be guessed: it is short, plain, or made for development."
+    hint = 'Make one by python -c "import secrets; print(secrets.token_urlsafe(50))".'
+    return [Error(message, hint=hint, id="fanout.E006")]
+
+
 def check_urls(**_: Any) -> list[CheckMessage]:
     """fanout.E002: the URL of a service, and that of the cache, is one that can be used."""
     messages = [
-        f"{service.name.upper()}_URL is not an http(s) address: {service.url!r}."
+        f"{service.name.upper()}_URL is not an http(s) address."
         for service in _get_services()
         if service.url and not _is_callable(service.url)
     ]
@@ -106,7 +118,7 @@ def refuse_unready() -> None:
         )
 
 
-REFUSALS = (check_production, check_options, check_urls, check_static_files)
+REFUSALS = (check_production, check_key, check_options, check_urls, check_static_files)
 
 
 def _find_missing() -> list[str]:
@@ -114,7 +126,7 @@ def _find_missing() -> list[str]:
     try:
         settings.SECRET_KEY  # noqa: B018 - Django refuses an empty one when it is read
     except ImproperlyConfigured:
-        missing.append("DJANGO_SECRET_KEY")
+        missing.append(KEY)
     if not settings.ALLOWED_HOSTS:
         missing.append("DJANGO_ALLOWED_HOSTS")
     return missing + [f"{s.name.upper()}_URL" for s in _get_services() if not s.url]

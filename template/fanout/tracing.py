@@ -4,19 +4,24 @@ Imported only if telemetry is on. Names are those of https://opentelemetry.io/do
 where there are any; what could say who a visitor is stays out of them.
 """
 
+import atexit
 import logging
 import os
+import sys
+import traceback
 from collections.abc import Hashable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
-from threading import Lock
+from threading import Lock, Thread
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
 import httpx
 from django.conf import settings
+from django.core.signals import got_request_exception
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.generic import View
@@ -33,6 +38,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from fanout import fetch, wsgi
 from fanout.answer import Answer, BadAnswer
 from fanout.body import Body
+from fanout.breaker import TIMEOUTS
 from fanout.bulkhead import Full
 from fanout.call import Call
 from fanout.handler import Handler, Receive, Send
@@ -43,6 +49,7 @@ from fanout.visit import Visit
 
 BREAKER_STATES = ("closed", "half-open", "open")  # as the numbers 0, 1 and 2
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)  # seconds
+FLUSH = 2  # seconds: the most that a collector that does not answer delays the end of a server
 
 logger = logging.getLogger("fanout")
 _tracer, _meter = trace.get_tracer("fanout"), metrics.get_meter("fanout")
@@ -108,7 +115,7 @@ class TracedCall(Call):
             section = super().fail(error, older)
         # Only sentences of our own: others may hold the URL, and so the viewer.
         own = isinstance(error, BadAnswer | Full)
-        self._span.set_status(StatusCode.ERROR, str(error) if own else type(error).__name__)
+        self._span.set_status(StatusCode.ERROR, str(error) if own else self._get_type(error))
         self._end(section.state, section.duration, self._get_type(error))
         return section
 
@@ -116,7 +123,9 @@ class TracedCall(Call):
         self._end("abandoned", self._elapsed())
 
     def _get_type(self, error: Exception) -> str:
-        return str(self._status) if self._status >= 300 else type(error).__name__
+        if self._status >= 300:
+            return str(self._status)
+        return "timeout" if isinstance(error, TIMEOUTS) else type(error).__name__
 
     def _end(self, state: str, duration: float, error_type: str = "") -> None:
         labels = {"fanout.service": self.service.name, "fanout.state": state}
@@ -152,13 +161,21 @@ class TracedWSGIHandler(wsgi.Handler):
 
 @contextmanager
 def run() -> Iterator[None]:
-    """Trace during the block, then send what is left, for 10 seconds at most by default."""
+    """Trace during the block, then send what is left, for FLUSH seconds at most."""
     start()
     try:
         yield
     finally:
-        for provider in _providers:
-            provider.shutdown()
+        end = monotonic() + FLUSH
+        # The SDK waits for an exporter as long as that takes, and once more when Python ends.
+        threads = [Thread(target=provider.shutdown, daemon=True) for provider in _providers]
+        for provider, thread in zip(_providers, threads, strict=True):
+            atexit.unregister(provider.shutdown)
+            thread.start()
+        for thread in threads:
+            thread.join(max(0, end - monotonic()))
+        if any(thread.is_alive() for thread in threads):
+            logger.warning("The collector did not take the last traces or metrics in %s s", FLUSH)
 
 
 def start() -> None:
@@ -219,13 +236,37 @@ def _describe(service: Service) -> dict[str, str | int]:
     }
 
 
-def _serve(request: HttpRequest) -> AbstractContextManager[Span]:
+@contextmanager
+def _serve(request: HttpRequest) -> Iterator[Span]:
     """A span for `request`, as a child of the visitor's."""
     method = _get_method(request)
     about = {"http.request.method": method, "url.path": request.path}
     about["url.scheme"] = str(request.scheme)
     parent = _trace_context.extract(request.headers)
-    return _tracer.start_as_current_span(method, parent, SpanKind.SERVER, about)
+    with _tracer.start_as_current_span(
+        *(method, parent, SpanKind.SERVER, about),
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+        try:
+            yield span
+        except Exception as error:  # while the page is sent: Django has answered all others
+            _record_exception()
+            _end_request(span, request, None)
+            span.set_attribute("error.type", type(error).__name__)
+            span.set_status(StatusCode.ERROR)
+            raise
+
+
+def _record_exception(**_: Any) -> None:
+    """Tell the span what is being handled, but not its message, which may hold a URL or a name."""
+    error: Any = sys.exception()
+    about = {"exception.type": f"{type(error).__module__}.{type(error).__qualname__}"}
+    about["exception.stacktrace"] = "".join(traceback.format_tb(error.__traceback__))
+    trace.get_current_span().add_event("exception", about)
+
+
+got_request_exception.connect(_record_exception)
 
 
 def _end_request(span: Span, request: HttpRequest, response: HttpResponseBase | None) -> None:

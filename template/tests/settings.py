@@ -6,6 +6,7 @@ os.environ["DJANGO_DEBUG"] = "true"
 
 from config.settings import *  # noqa: F403
 
+SECRET_KEY = "only-for-tests-" * 4
 ALLOWED_HOSTS = ["127.0.0.1"]
 FANOUT_COMPARE = True
 CACHES = {  # tests empty them

@@ -122,7 +122,7 @@ def test_a_server_in_production_logs_json(tmp_path: Path) -> None:
     settings = """
 from config.settings import *
 
-SECRET_KEY = "only-for-this-test"
+SECRET_KEY = "only-for-this-test-" * 3
 ALLOWED_HOSTS = ["127.0.0.1"]
 FANOUT = {name: {"url": "http://127.0.0.1:1/"} for name in FANOUT_SERVICES}
 SECURE_SSL_REDIRECT = False

@@ -18,7 +18,7 @@ from pytest_django import Settings
 
 from fanout import fetch
 from fanout.answer import BadAnswer
-from fanout.breaker import FAILURES, Breaker
+from fanout.breaker import FAILURES, Breaker, Paused
 from fanout.cache import cache
 from fanout.call import Call, Unavailable
 from fanout.deadline import Deadline
@@ -27,7 +27,7 @@ from fanout.section import Section
 from fanout.service import Service, services
 from fanout.visit import Visit
 from tests.conftest import BREAK_OFF, Get, Script
-from tests.test_breaker import Clock
+from tests.test_breaker import GIVEN_UP, Clock
 
 
 @pytest.fixture
@@ -203,6 +203,18 @@ def make_call(user: str = "", seconds: float = 60.0, **options: Any) -> Call:
     viewer: Any = SimpleNamespace(pk=user) if user else None
     service = Service(name="alpha", url="http://alpha.test/", **options)
     return Call(service, Visit(Deadline(seconds), viewer, httpx.Headers()))
+
+
+@pytest.mark.parametrize("error", GIVEN_UP)
+def test_a_paused_service_says_of_a_timeout_what_its_calls_say(error: BaseException) -> None:
+    call = make_call(timeout=0.0)
+    turn = call.service.bulkhead.enter()
+    for _ in range(FAILURES):
+        with suppress(type(error)), call.guard(turn):
+            raise error
+    sentence = "is not called after 5 failures: did not answer within 0.00 s"
+    with pytest.raises(Paused, match=f"^{sentence}$"), call.guard(turn):
+        raise AssertionError
 
 
 def test_equal_calls_may_be_one(settings: Settings) -> None:

@@ -35,7 +35,7 @@ import os
 from config.settings import *
 
 DEBUG = SECURE_SSL_REDIRECT = False
-SECRET_KEY = "only-for-this-test"
+SECRET_KEY = "only-for-this-test-" * 3
 ALLOWED_HOSTS = ["127.0.0.1"]
 FANOUT_DEADLINE = 60.0
 FANOUT = {{name: {{"url": "{address}", "timeout": 30.0}} for name in FANOUT_SERVICES}}

@@ -13,6 +13,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.templatetags.static import static
+from django.test import RequestFactory
 from pytest_django import Settings
 
 from fanout.asgi import get_asgi_application
@@ -74,7 +75,6 @@ def test_a_file_is_named_by_its_hash_and_kept_for_ever(site: str) -> None:
     assert ":root" in response.text
     assert response.headers["Content-Type"].startswith("text/css")
     assert "immutable" in response.headers["Cache-Control"]
-    assert response.headers["X-Content-Type-Options"] == "nosniff"
     again = httpx.get(site + address, headers={"If-None-Match": response.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
 
@@ -103,6 +103,34 @@ def test_head_has_no_body_and_post_is_not_allowed(site: str) -> None:
     assert (response.status_code, response.content) == (200, b"")
     assert int(response.headers["Content-Length"]) > 0
     assert httpx.post(address).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "icon.svg", 200), ("GET", "none.svg", 404), ("POST", "icon.svg", 405)],
+)
+def test_whatever_the_answer_no_script_in_it_runs(
+    site: str, method: str, path: str, status: int
+) -> None:
+    response = httpx.request(method, f"{site}/static/fanout/{path}")
+    assert response.status_code == status
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert "script-src 'self';" in response.headers["Content-Security-Policy"]
+    assert "Strict-Transport-Security" not in response.headers
+
+
+def test_over_https_browsers_are_told_to_stay_there(collected: Path, settings: Settings) -> None:
+    settings.SECURE_HSTS_SECONDS = 60
+    with serve(get_asgi_application()) as site:
+        url, headers = f"{site}/static/fanout/icon.svg", {"X-Forwarded-Proto": "https"}
+        assert "Strict-Transport-Security" not in httpx.get(url).headers
+        response = httpx.get(url, headers=headers)
+    assert response.headers["Strict-Transport-Security"] == "max-age=60"
+    sent: list[tuple[str, str]] = []
+    environ = RequestFactory().get("/static/fanout/icon.svg", secure=True).environ
+    application: Any = get_wsgi_application()
+    application(environ, lambda status, headers: sent.extend(headers)).close()
+    assert ("Strict-Transport-Security", "max-age=60") in sent
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,19 @@ import inspect
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
+from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
 from django.contrib.auth import get_user_model
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import path, reverse
 from opentelemetry import metrics, trace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.metrics import Histogram, MeterProvider
@@ -203,6 +207,64 @@ def test_a_failed_call_says_why(told: Told, script: Script, style: str, state: s
     assert call.attributes["error.type"] == "500"
     assert call.status.status_code is StatusCode.ERROR
     assert call.status.description == "answered with status 500"
+
+
+def test_a_timeout_has_one_name(
+    told: Told, two_services: Callable[..., None], style: str, engine: str
+) -> None:
+    two_services(beta="fault=hang")
+    visit_page(reverse(f"compare-{style}"))
+    [call] = told.find("GET beta")
+    assert (call.attributes or {})["error.type"] == call.status.description == "timeout"
+
+
+MESSAGE = "no answer from http://beta/?user=987654321"
+
+
+def raise_at_once(_: HttpRequest) -> HttpResponse:
+    """A view that fails."""
+    raise LookupError(MESSAGE)
+
+
+def raise_later(_: HttpRequest) -> StreamingHttpResponse:
+    """A view that fails while its page is sent."""
+
+    async def stream() -> AsyncIterator[str]:
+        yield "begun"
+        raise LookupError(MESSAGE)
+
+    return StreamingHttpResponse(stream())
+
+
+@pytest.mark.parametrize(
+    ("visit", "view", "error_type"),
+    [
+        (visit_page, raise_at_once, "500"),
+        (visit_under_wsgi, raise_at_once, "500"),
+        (visit_page, raise_later, "LookupError"),
+    ],
+)
+def test_what_a_view_raises_is_an_event_without_its_message(
+    told: Told,
+    settings: Settings,
+    visit: Callable[[str], httpx.Response],
+    view: Callable[[HttpRequest], HttpResponseBase],
+    error_type: str,
+) -> None:
+    conf: Any = ModuleType("conf")
+    conf.urlpatterns = [path("broken/", view)]
+    settings.ROOT_URLCONF = conf
+    with suppress(httpx.RemoteProtocolError):
+        assert visit("/broken/").status_code == 500
+    [page] = told.find("GET /broken/")
+    assert (page.attributes or {})["error.type"] == error_type
+    assert page.status.status_code is StatusCode.ERROR
+    [event] = page.events
+    assert event.name == "exception"
+    assert event.attributes
+    assert event.attributes["exception.type"] == "builtins.LookupError"
+    assert "raise LookupError(MESSAGE)" in str(event.attributes["exception.stacktrace"])
+    assert "987654321" not in told.read_all()
 
 
 def test_a_page_without_what_it_needs_is_an_error(
@@ -493,11 +555,14 @@ class Collector:
     def __init__(self) -> None:
         """Nothing yet."""
         self.bodies: dict[str, list[bytes]] = {}
+        self.opened = Event()
+        self.opened.set()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Take it."""
+        """Take it, but do not answer before it is opened."""
         request = Request(scope, receive)
         self.bodies.setdefault(request.url.path, []).append(await request.body())
+        await asyncio.to_thread(self.opened.wait)
         await JSONResponse({})(scope, receive, send)
 
 
@@ -512,6 +577,24 @@ def test_all_is_sent_before_a_server_ends(run: Run) -> None:
     [spans] = collector.bodies["/v1/traces"]
     assert b"GET /" in spans
     assert b"shop" in spans
+
+
+@needs_lifespan
+def test_a_collector_that_hangs_does_not_keep_a_server_from_ending(run: Run) -> None:
+    collector = Collector()
+    collector.opened.clear()
+    with serve(collector, lifespan="off") as address:
+        try:
+            process = run(
+                SERVE, OTEL_EXPORTER_OTLP_ENDPOINT=address, OTEL_EXPORTER_OTLP_TIMEOUT="3600"
+            )
+        finally:
+            collector.opened.set()
+    assert process.stdout.startswith("200\nopentelemetry")
+    assert set(collector.bodies) == {"/v1/traces", "/v1/metrics"}
+    assert process.stderr.splitlines() == [
+        "The collector did not take the last traces or metrics in 2 s"
+    ]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork.")

@@ -26,7 +26,7 @@ User.objects.create_user("{DEMO}", password="{DEMO}")
 """
 _PRODUCTION = {
     "DJANGO_DEBUG": "false",
-    "DJANGO_SECRET_KEY": "only-for-these-tests",
+    "DJANGO_SECRET_KEY": "only-for-these-tests-" * 3,
     "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
     "FANOUT_COMPARE": "true",
 }

@@ -66,12 +66,14 @@ class Services:
         self.opened, self.mended = Event(), Event()
         self.opened.set()
         self.mended.set()
+        self.heard = ""  # the last request, in small letters
 
     def talk(self, connection: Connection) -> None:
         """Say who is asked, for whom."""
         request = connection.read().decode()
         self.opened.wait()
         if request and self.mended.is_set():
+            self.heard = request.lower()
             name, user = re.findall(r"^GET /(\w+)/(?:\?user=)?(\S*)", request)[0]
             body = json.dumps({"items": [{"title": say(name, user)}]}).encode()
             head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length:"
@@ -272,7 +274,7 @@ def site() -> Iterator[Site]:
         variables = {
             "DJANGO_SETTINGS_MODULE": "tests.resilience.patient",
             "DJANGO_DEBUG": "false",
-            "DJANGO_SECRET_KEY": PASSWORD,
+            "DJANGO_SECRET_KEY": PASSWORD * 3,
             "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
             "FANOUT_COMPARE": "true",
             "FORWARDED_ALLOW_IPS": "127.0.0.1",
@@ -292,6 +294,15 @@ def site() -> Iterator[Site]:
 def test_http_becomes_https(site: Site) -> None:
     answer = httpx.get(f"http://127.0.0.1:{site.http}/")
     assert (answer.status_code, answer.headers["Location"][:8]) == (301, "https://")
+
+
+def test_the_trace_of_a_stranger_ends_at_the_proxy(site: Site) -> None:
+    trace = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "a=b"}
+    httpx.get(f"http://127.0.0.1:{site.ports[0]}/", headers=FORWARDED | trace, timeout=60)
+    assert all(name in site.services.heard for name in trace)
+    with site.visit() as client:
+        assert client.get("/", headers=trace).status_code == 200
+    assert not [name for name in trace if name in site.services.heard]
 
 
 def test_whoever_has_logged_in_is_known_to_every_process(site: Site) -> None:
