@@ -70,7 +70,8 @@ def _count(limits: dict[str, int]) -> bool:
     One that has been refused leaves nothing new, so it cannot push out of a cache what others have.
     """
     try:
-        if any(cache.get_many(limits).get(name, 0) >= limit for name, limit in limits.items()):
+        counts = cache.get_many(limits)
+        if any(counts.get(name, 0) >= limit for name, limit in limits.items()):
             return False
         for name, limit in limits.items():
             cache.add(name, 0, WINDOW)
