@@ -27,6 +27,8 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true")
     options = parser.parse_args()
     os.chdir(Path(__file__).parent)
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        del os.environ[name]  # in a hook they name another repository or index than this one
     try:
         check(options.version)
         tested = git("rev-parse", "HEAD")

@@ -4,10 +4,12 @@ import os
 import shutil
 import time
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.install import CACHE, get_program, make_project, run
+from benchmarks.figures import Figure, ratio
+from benchmarks.install import CACHE, get_program, install_generators, make_project, run
 from tests.conftest import copy_template
 
 COPIER = "copier copy"
@@ -16,21 +18,30 @@ EMPTY = "copier copy, as many empty files"
 UPDATE = "copier update"
 COOKIECUTTER = "cookiecutter, the same files"
 STARTPROJECT = "django-admin startproject"
+EVERYBODY = (COPIER, TRIVIAL, EMPTY, COOKIECUTTER, STARTPROJECT, UPDATE)
+ANSWERS = ("--defaults", "--quiet", "--data", "service_count=8")
 
 
-def measure_generation(rounds: int) -> dict[str, list[float]]:
+def measure_generation(rounds: int, names: Collection[str] = EVERYBODY) -> dict[str, list[float]]:
     """Seconds of each, round by round; the first round, which fills caches, is not counted."""
     with TemporaryDirectory() as folder:  # in no repository: generators look for one
-        return _measure(Path(folder), rounds)
+        return _measure(Path(folder), rounds, names)
 
 
-def _measure(folder: Path, rounds: int) -> dict[str, list[float]]:
+def measure_copy(rounds: int) -> Figure:
+    """How many times as long as of a template of one file a copy takes. Installs what it needs."""
+    install_generators()
+    found = measure_generation(rounds, (COPIER, TRIVIAL))
+    return ratio(found[COPIER], found[TRIVIAL])
+
+
+def _measure(folder: Path, rounds: int, names: Collection[str]) -> dict[str, list[float]]:
     variables = _configure(folder)
-    ours, trivial, empty, cookie = _make_templates(folder, variables)
+    templates = _make_templates(folder, variables)
     copier = get_program("generators", "copier")
-    answers = ["--defaults", "--quiet", "--data", "service_count=8"]
     project = folder / "project"
-    run([copier, "copy", *answers, "--vcs-ref", "v1", str(ours), str(project)], folder, **variables)
+    first = [copier, "copy", *ANSWERS, "--vcs-ref", "v1", str(templates[0]), str(project)]
+    run(first, folder, **variables)
     _commit(project, variables)
 
     found: dict[str, list[float]] = defaultdict(list)
@@ -38,23 +49,33 @@ def _measure(folder: Path, rounds: int) -> dict[str, list[float]]:
         out = folder / str(number)
         out.mkdir()
         shutil.copytree(project, out / "updated")
-        cookiecutter = get_program("generators", "cookiecutter")
-        startproject = get_program("generators", "django-admin")
-        for name, command, place in (
-            (COPIER, [copier, "copy", *answers, str(ours), "ours"], out),
-            (TRIVIAL, [copier, "copy", "--defaults", "--quiet", str(trivial), "trivial"], out),
-            (EMPTY, [copier, "copy", "--defaults", "--quiet", str(empty), "empty"], out),
-            (COOKIECUTTER, [cookiecutter, "--no-input", str(cookie)], out),
-            (STARTPROJECT, [startproject, "startproject", "bookshop"], out),
-            (UPDATE, [copier, "update", "--defaults", "--quiet"], out / "updated"),
-        ):
-            start = time.perf_counter()
-            run(command, place, **variables)
-            if number:
-                found[name].append(time.perf_counter() - start)
-        _expect_the_same(out)
+        for name, (command, place) in _list_commands(templates, out).items():
+            if name in names:
+                start = time.perf_counter()
+                run(command, place, **variables)
+                if number:
+                    found[name].append(time.perf_counter() - start)
+        if names == EVERYBODY:
+            _expect_the_same(out)
         shutil.rmtree(out)
     return found
+
+
+def _list_commands(templates: tuple[Path, ...], out: Path) -> dict[str, tuple[list[str], Path]]:
+    """What is measured, and where it is run."""
+    ours, trivial, empty, cookie = map(str, templates)
+    copier, cookiecutter, startproject = (
+        get_program("generators", name) for name in ("copier", "cookiecutter", "django-admin")
+    )
+    copy = [copier, "copy", "--defaults", "--quiet"]
+    return {
+        COPIER: ([copier, "copy", *ANSWERS, ours, "ours"], out),
+        TRIVIAL: ([*copy, trivial, "trivial"], out),
+        EMPTY: ([*copy, empty, "empty"], out),
+        COOKIECUTTER: ([cookiecutter, "--no-input", cookie], out),
+        STARTPROJECT: ([startproject, "startproject", "bookshop"], out),
+        UPDATE: ([copier, "update", "--defaults", "--quiet"], out / "updated"),
+    }
 
 
 def _expect_the_same(out: Path) -> None:
@@ -65,7 +86,7 @@ def _expect_the_same(out: Path) -> None:
     )
     if made != cooked:
         raise SystemExit(f"Not the same files: {sorted(map(str, made ^ cooked))}")
-    if "newer" not in (out / "updated/fanout/static/fanout/site.css").read_text("utf-8"):
+    if "newer" not in (out / "updated/homepage/static/site.css").read_text("utf-8"):
         raise SystemExit("copier update has brought nothing.")
 
 
@@ -85,7 +106,7 @@ def _make_templates(folder: Path, variables: dict[str, str]) -> tuple[Path, Path
     """This template with two versions, one of one file, one of empty files, one for cookiecutter."""
     ours = copy_template(folder / "copier-django-fanout")
     _commit(ours, variables, "v1")
-    with (ours / "template/fanout/static/fanout/site.css").open("a", encoding="utf-8") as css:
+    with (ours / "template/homepage/static/site.css").open("a", encoding="utf-8") as css:
         css.write("/* newer */\n")
     _commit(ours, variables, "v2")
 

@@ -36,10 +36,16 @@ def install() -> None:
     python = list(find_pythons().values())[-1]
     make_environment("site", python, "--requirements", str(project / "pyproject.toml"), *SITE)
     make_environment("peers", python, *PEERS)
-    make_environment("generators", python, *GENERATORS)
+    install_generators()
     if go := shutil.which("go"):
         command = [go, "build", "-o", str(CACHE / "aggregator"), "main.go"]
         run(command, HERE / "peers/aggregator", GO111MODULE="off")
+
+
+def install_generators() -> None:
+    """Make the environment of those that make projects."""
+    CACHE.mkdir(exist_ok=True)
+    make_environment("generators", list(find_pythons().values())[-1], *GENERATORS)
 
 
 def make_environment(name: str, python: str, *requirements: str) -> None:
@@ -91,28 +97,9 @@ def make_project(count: int) -> Path:
 
 
 def add_measured(project: Path) -> Path:
-    """Put `measured/` into a project, and the view with a thread per call."""
+    """Put `measured/` into a project."""
     shutil.copytree(HERE / "measured", project / "measured")
-    (project / "measured/threads.py").write_text(_make_threads_view(project), encoding="utf-8")
     return project
-
-
-def _make_threads_view(project: Path) -> str:
-    """The project's sync view, but for one line: a thread for every call."""
-    before = "[fetch(transport, s, visit) for s in services()]"
-    after = "list(threads.map(lambda s: fetch(transport, s, visit), services()))"
-    view = (project / "fanout/views/sync.py").read_text(encoding="utf-8")
-    if "transport" not in view:
-        before, after = (line.replace("transport", "client") for line in (before, after))
-    if before not in view:
-        sys.exit(f"The sync view has no {before!r} any more: mend benchmarks/install.py.")
-    _, _, rest = view.replace(before, after).partition('"""\n\n')
-    executor = "threads = ThreadPoolExecutor(256)  # 32 pages in flight, 8 calls each"
-    return (
-        '"""A plain view with a thread for every call."""\n\n'
-        "from concurrent.futures import ThreadPoolExecutor\n\n"
-        + rest.replace("\n\n\n@", f"\n\n{executor}\n\n\n@", 1)
-    )
 
 
 def need_wrk() -> None:

@@ -21,18 +21,19 @@ Every step may run twice. It says what it does; with --dry-run it does nothing e
 """
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import copier
 import yaml
 
 
 def main() -> None:
     """Run one step in the current folder, which is the project."""
+    forget_repositories()
     parser = argparse.ArgumentParser(prog="migrate.py")
     parser.add_argument("--stage", choices=["before", "after"], required=True)
     parser.add_argument("--from", dest="version", required=True, help="the version before")
@@ -53,6 +54,12 @@ def main() -> None:
         keep(options.old, options.new, options.version, options.dry_run)
     else:
         move(options.old, options.new, options.dry_run)
+
+
+def forget_repositories() -> None:
+    """Drop Git's variables: in a hook they name another repository or index than the project's."""
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        del os.environ[name]
 
 
 def keep(old: Path, new: Path, version: str, dry_run: bool) -> None:
@@ -118,6 +125,8 @@ def get_kept(new: Path) -> tuple[Path, Path]:
 
 def render(path: Path, version: str) -> bytes | None:
     """The file at `path` as `version` of the template makes it from the project's answers, if so."""
+    import copier  # not before: it keeps the environment that it finds
+
     answers = yaml.safe_load(Path(".copier-answers.yml").read_text("utf-8"))
     data = {name: answer for name, answer in answers.items() if not name.startswith("_")}
     with TemporaryDirectory() as folder:

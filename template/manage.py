@@ -15,7 +15,7 @@ def main() -> None:
     from django.db import OperationalError
     from environs import EnvError
 
-    from config.checks import check_update
+    from config.update import check_update
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     if sys.argv[1:2] != ["serve"]:

@@ -12,7 +12,7 @@ from tests.environments import CANDIDATES, Environment, find_pythons, make_envir
 
 ROOT = Path(__file__).parent.parent
 
-collect_ignore = ["resilience"]  # runs in a generated project, see test_resilience.py
+collect_ignore = ["engine"]  # runs in a generated project, see test_resilience.py
 
 Copy = Callable[..., Path]
 

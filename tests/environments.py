@@ -14,7 +14,11 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = "Scripts" if sys.platform == "win32" else "bin"
-MORE = ["hypothesis>=6.130"]  # what the tests here need in a project, and projects do not
+MORE = ["hypothesis>=6.130", "pytest-cov>=6.2"]  # what the tests here need, and projects do not
+OTHERS = (
+    *("DJANGO_", "FANOUT_", "FAKES_", "CACHE_URL", "DATABASE_URL", "OTEL_"),
+    *("COV_", "COVERAGE_", "PYTEST_", "GIT_"),
+)
 CANDIDATES = ["3.11", "3.12", "3.13", "3.14"]
 
 
@@ -47,12 +51,11 @@ class Environment:
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what the template's own `uv run` and a user's .env put there."""
+    """The environment without what the template's own `uv run`, a user's .env and a hook put there."""
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("DJANGO_", "FANOUT_", "FAKES_", "COV_", "COVERAGE_", "PYTEST_"))
-        and name not in ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT")
+        if not name.startswith(OTHERS) and name not in ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT")
     }
 
 
@@ -103,16 +106,7 @@ def make_environments(project: Path, folder: Path) -> None:
     ):
         installed = uv(
             *("sync", "--quiet", "--compile-bytecode", "--project", str(project)),
-            *(
-                "--python",
-                python,
-                "--resolution",
-                resolution,
-                "--group",
-                "postgres",
-                "--group",
-                "browser",
-            ),
+            *("--python", python, "--resolution", resolution, "--group", "postgres"),
             UV_PROJECT_ENVIRONMENT=str(folder / name),
         )
         assert installed.returncode == 0, installed.stderr

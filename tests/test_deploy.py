@@ -146,13 +146,14 @@ def stages(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 def test_the_image_holds_the_site_and_nothing_else(stages: dict[str, Stage]) -> None:
     assert list(stages)[-1] == "site"  # what `docker build .` makes
-    names = {path.name for path in stages["site"].app.iterdir()}
-    assert names == {
-        *(".venv", "__pycache__", "config", "fakes", "fanout", "homepage", "manage.py"),
-        *("pyproject.toml", "staticfiles", "uv.lock"),
+    app = stages["site"].app
+    own = ["comparison", "config", "fakes", "fanout", "homepage"]
+    assert {path.name for path in app.iterdir()} == {
+        *(*own, ".venv", "__pycache__", "manage.py", "pyproject.toml", "staticfiles", "uv.lock")
     }
-    assert not [*stages["site"].app.rglob(".env*"), *stages["site"].app.rglob("*.env")]
-    installed = {path.name for path in stages["site"].app.glob(".venv/lib/*/site-packages/*")}
+    files = [path.name for folder in own for path in (app / folder).rglob("*")]
+    assert not [name for name in files if name.startswith(".env") or name.endswith((".env", ".md"))]
+    installed = {path.name for path in app.glob(".venv/lib/*/site-packages/*")}
     assert {"django", "opentelemetry", "psycopg", "psycopg_binary", "psycopg_pool"} <= installed
     assert not {"starlette", "pytest", "mypy", "ruff"} & installed
     assert not (stages["site"].root / "usr/local/bin/uv").exists()
@@ -160,11 +161,14 @@ def test_the_image_holds_the_site_and_nothing_else(stages: dict[str, Stage]) -> 
 
 def test_everything_is_compiled_and_collected(stages: dict[str, Stage]) -> None:
     app = stages["site"].app
-    compiled = {path.name.split(".")[0] for path in app.glob("*/__pycache__/*.pyc")}
-    assert {path.stem for path in app.glob("*/*.py")} <= compiled
+    modules = [path for path in app.rglob("*.py") if ".venv" not in path.parts]
+    assert len(modules) > 40
+    for module in modules:
+        assert list((module.parent / "__pycache__").glob(f"{module.stem}.*.pyc")), module
     assert list(app.glob(".venv/lib/*/site-packages/django/__pycache__/*.pyc"))
     manifest = json.loads((app / "staticfiles/staticfiles.json").read_text("utf-8"))
-    assert manifest["paths"]["fanout/site.css"] != "fanout/site.css"
+    for path in ("site.css", "icon.svg", "comparison.css"):
+        assert manifest["paths"][path] != path
 
 
 @pytest.mark.parametrize("name", ["site", "fakes"])
@@ -263,7 +267,7 @@ def test_the_site_serves_from_a_file_system_that_is_read_only(
         assert get(f"http://127.0.0.1:{port}/readyz", **host) == "ready\n"
         page = get(f"http://127.0.0.1:{port}/", **host)
         assert page.count("<section") >= 3
-        [style] = re.findall(r'href="(/static/fanout/site\.\w+\.css)"', page)
+        [style] = re.findall(r'href="(/static/site\.\w+\.css)"', page)
         assert "--accent" in get(f"http://127.0.0.1:{port}{style}")
         with pytest.raises(urllib.error.HTTPError, match="400"):
             get(f"http://127.0.0.1:{port}/", Host="elsewhere.example.com")
@@ -321,7 +325,7 @@ def test_compose_asks_for_the_secrets_and_takes_those_of_the_readme(
         assert services[store]["networks"].keys() <= services["site"]["networks"].keys()
     # The settings of the site take what Compose gives it, and it answers where the log says it is.
     check = (
-        "import django; django.setup(); from fanout.checks import check_production, check_urls;"
+        "import django; django.setup(); from fanout.serving.checks import check_production, check_urls;"
         " from django.test import Client; print(check_production() + check_urls(), *("
         "Client().get('/livez', headers={'host': f'{host}:8000'}).status_code"
         " for host in ('localhost', '127.0.0.1', '0.0.0.0')))"
@@ -435,8 +439,8 @@ def test_the_deployment_fits_the_command_that_it_runs(
     variables |= find(manifests, "ConfigMap")["services"]["data"]
     variables |= {"DJANGO_SECRET_KEY": "x" * 50, "DJANGO_SETTINGS_MODULE": "config.settings"}
     show = (
-        "import django; django.setup(); from fanout.checks import check_production, check_urls;"
-        " from fanout.service import services; print(check_production() + check_urls(),"
+        "import django; django.setup(); from fanout.serving.checks import check_production, check_urls;"
+        " from fanout.calls.service import services; print(check_production() + check_urls(),"
         " *(service.url for service in services()))"
     )
     problems, *urls = newest.run(project, "python", "-c", show, **variables).split()

@@ -1,21 +1,43 @@
-"""Generated projects pass their own tests, with full coverage, and strict types."""
+"""Generated projects pass their own tests and strict types, and the engine's suite covers all of it.
+
+The suite is `engine/`; a project has it only here.
+"""
 
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 
-from tests.conftest import Copy
+from tests.conftest import ROOT, Copy
 from tests.environments import Environment
 from tests.test_rendering import PROJECT_NAMES, awkward_names
 
 # Every style, on both Pythons, with few services and many: a project has the views of all styles,
-# whichever it chose. Those that go back, below, have the default two on both.
+# whichever it chose. The engine's suite takes minutes, so it is run for half of the rows, and for the
+# other half of the styles in the projects that go back, below.
 ROWS = [
     ("sync", 1, "oldest"),
     ("naive", 32, "newest"),
     ("gather", 3, "newest"),
     ("stream", 8, "oldest"),
 ]
+
+
+def run_suite(environment: Environment, project: Path, *options: str) -> str:
+    """What the engine's suite prints in that project; without `resilience`, which takes long."""
+    add_suite(project)
+    return environment.run(
+        project,
+        *("pytest", "engine", "--ignore", "engine/resilience", "--ds=engine.settings"),
+        *("-p", "no:cacheprovider", *options),
+    )
+
+
+def add_suite(project: Path) -> None:
+    """Give a project the engine's suite."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "tests/engine", project / "engine", ignore=ignored)
 
 
 def test_both_ends_are_there(copy: Copy, environment: Environment) -> None:
@@ -34,26 +56,44 @@ def test_both_ends_are_there(copy: Copy, environment: Environment) -> None:
         assert django >= ((6, 1) if python >= (3, 12) else (5, 2))
 
 
-@pytest.mark.parametrize(("style", "count", "environment"), ROWS, indirect=["environment"])
-def test_a_project_passes_its_own_tests(
-    copy: Copy, environment: Environment, style: str, count: int
-) -> None:
-    project = copy(
+def copy_row(copy: Copy, style: str, count: int) -> Path:
+    """A project in that style with so many services, whose names and title are awkward."""
+    return copy(
         project_name=PROJECT_NAMES[count % len(PROJECT_NAMES)],
         service_count=count,
         service_names=awkward_names(count),
         style=style,
     )
-    printed = environment.run(project, "pytest", "-p", "no:cacheprovider", "--cov")
+
+
+@pytest.mark.parametrize(("style", "count", "environment"), ROWS, indirect=["environment"])
+def test_a_project_passes_its_own_tests(
+    copy: Copy, environment: Environment, style: str, count: int
+) -> None:
+    project = copy_row(copy, style, count)
+    printed = environment.run(project, "pytest", "-p", "no:cacheprovider")
     assert not re.search(r"\d skipped", printed), printed
     environment.run(project, "python", "manage.py", "makemigrations", "--check")
     environment.run(project, "mypy", "--cache-dir", str(environment.path / ".mypy_cache"))
 
 
-def test_a_project_can_go_back_to_djangos_own_middleware_and_entry(
-    copy: Copy, environment: Environment
+@pytest.mark.parametrize(("style", "count", "environment"), ROWS[1::2], indirect=["environment"])
+def test_the_engines_suite_covers_the_engine(
+    copy: Copy, environment: Environment, style: str, count: int
 ) -> None:
-    project = copy()
+    project = copy_row(copy, style, count)
+    printed = run_suite(environment, project, "--cov", "--cov-config=engine/coverage.toml")
+    assert not re.search(r"\d skipped", printed), printed
+    assert "Total coverage: 100.00%" in printed, printed
+
+
+@pytest.mark.parametrize(
+    ("style", "environment"), [("sync", "oldest"), ("gather", "newest")], indirect=["environment"]
+)
+def test_a_project_can_go_back_to_djangos_own_middleware_and_entry(
+    copy: Copy, environment: Environment, style: str
+) -> None:
+    project = copy(style=style)
     with (project / "config/settings.py").open("a", encoding="utf-8") as settings:
         settings.write(
             "\nMIDDLEWARE = [\n"
@@ -68,7 +108,10 @@ def test_a_project_can_go_back_to_djangos_own_middleware_and_entry(
         )
     entry = project / "config/asgi.py"
     ours = entry.read_text(encoding="utf-8")
-    assert ours.count("from fanout.asgi import get_asgi_application") == 1
-    entry.write_text(ours.replace("from fanout.asgi", "from django.core.asgi"), encoding="utf-8")
-    printed = environment.run(project, "pytest", "-p", "no:cacheprovider")
+    assert ours.count("from fanout.serving.asgi import get_asgi_application") == 1
+    entry.write_text(
+        ours.replace("from fanout.serving.asgi", "from django.core.asgi"), encoding="utf-8"
+    )
+    environment.run(project, "pytest", "-p", "no:cacheprovider")
+    printed = run_suite(environment, project)
     assert re.search(r" passed, 6 skipped in", printed), printed

@@ -137,13 +137,14 @@ def test_every_name_that_would_collide_is_reserved(copy: Copy, newest: Environme
     routes = newest.run(
         project,
         *("python", "manage.py", "shell", "--no-imports", "-c"),
-        "from fanout.urls import urlpatterns; print([str(r.pattern) for r in urlpatterns])",
+        "from config import urls; from homepage.urls import urlpatterns as homepage;"
+        "print([str(route.pattern) for route in (*urls.urlpatterns, *homepage)])",
     )
     taken = {route.split("/")[0] for route in re.findall(r"'([a-z]\w*)/", routes)}
     taken |= {"static"}
     settings = (project / "config/base.py").read_text(encoding="utf-8")
     taken |= {name.lower() for name in re.findall(r'"(\w+)_URL"', settings)}
-    templates = {path.stem for path in (project / "fanout/jinja2/fanout/sections").iterdir()}
+    templates = {path.stem for path in (project / "homepage/jinja2/sections").iterdir()}
     taken |= templates - set(read_list("services.jinja", "CATALOGUE"))
     assert taken >= {"admin", "compare", "fakes", "default"}
     assert taken <= set(read_list("services.jinja", "RESERVED"))

@@ -1,4 +1,4 @@
-"""Generated projects hold when their services do not: `resilience/` is run in one of them.
+"""Generated projects hold when their services do not: `engine/resilience/` is run in one of them.
 
 What was measured is printed at the end of the whole run.
 """
@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import ROOT, Copy
 from tests.environments import Environment
+from tests.test_generated_suite import add_suite
 
 ROWS = [
     *[
@@ -46,18 +47,19 @@ def test_a_project_holds(
         skip = pytest.fail if os.environ.get("CI") else pytest.skip
         skip(f"NOT TESTED IN {module.upper()}: {', '.join(absent)} not installed.")
     project = copy()
-    shutil.copytree(ROOT / "tests/resilience", project / "tests/resilience")
-    file = f"tests/resilience/test_{module}.py"
-    printed = environment.run(project, "pytest", "-p", "no:cacheprovider", file, PATH=PATH)
+    add_suite(project)
+    command = ("pytest", f"engine/resilience/test_{module}.py", "--ds=engine.settings")
+    printed = environment.run(project, *command, "-p", "no:cacheprovider", PATH=PATH)
     assert not re.search(r"\d skipped", printed), printed
     for figure in re.findall(r"^figure: (.*)$", printed, re.MULTILINE):
         record_property("figure", f"{environment.path.name} {module}: {figure}")
 
 
-def test_these_tests_are_typed_and_tidy(copy: Copy, newest: Environment) -> None:
+def test_the_suites_that_run_elsewhere_are_typed_and_tidy(copy: Copy, newest: Environment) -> None:
     project = copy()
-    for folder in ("tests/resilience", "tests/django_suite"):
-        shutil.copytree(ROOT / folder, project / folder)
-    newest.run(project, "ruff", "check", "--no-cache")
+    add_suite(project)
+    shutil.copytree(ROOT / "tests/django_suite", project / "django_suite")
+    asserts = ("--extend-per-file-ignores", "django_suite/*:S101")
+    newest.run(project, "ruff", "check", "--no-cache", *asserts)
     newest.run(project, "ruff", "format", "--no-cache", "--check")
     newest.run(project, "mypy", "--cache-dir", str(newest.path / ".mypy_cache_resilience"))

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,18 @@ def test_the_hooks_are_content_with_the_template(
     assert re.findall(r"^(.*?)\.+Passed", done.stdout, re.MULTILINE) == hooks
 
 
+@pytest.mark.parametrize("module", ["tests.conftest", "benchmarks.install"])
+def test_nothing_here_inherits_what_git_tells_a_hook(module: str) -> None:
+    """Neither what is started, nor Copier, which keeps the environment that it finds."""
+    show = (
+        f"import {module}, os; from plumbum import local; from tests.environments import *;"
+        "environments = os.environ, dict(local.env), clean_environment();"
+        "print([name for names in environments for name in names if name.startswith('GIT_')])"
+    )
+    done = run(sys.executable, "-c", show, cwd=ROOT, GIT_DIR="/elsewhere", GIT_INDEX_FILE="/index")
+    assert done.stdout == "[]\n"
+
+
 # What is run by machines
 
 
@@ -257,7 +270,8 @@ def read_gitlab(project: Path) -> tuple[dict[str, list[Script]], set[tuple[str, 
                 {**jobs["variables"], **jobs[name].get("variables", {})},
             )
         ]
-        for name in ("checks", "tests", "audit")
+        for name in jobs
+        if "script" in jobs[name]
     }
     rows: set[tuple[str, str]] = set()
     for row in jobs["tests"]["parallel"]["matrix"]:
@@ -276,7 +290,8 @@ def test_both_kinds_of_ci_do_the_same(copy: Copy, newest: Environment) -> None:
     older = [f"{n // 3}.{n % 3}" for n in range(3 * 5 + 2, 3 * major + minor)]  # since 5.2
     newer = [python for python in CANDIDATES if python != "3.11"]
     assert pairs == {("3.11", "5.2"), *itertools.product(newer, [*older, "locked"])}
-    for job in ("checks", "tests", "audit"):
+    assert github.keys() == gitlab.keys()
+    for job in github:
         one, two = (
             re.findall(r"\buv [^;\n]+", "\n".join(script for script, _ in scripts[job]))
             for scripts in (github, gitlab)
@@ -285,21 +300,44 @@ def test_both_kinds_of_ci_do_the_same(copy: Copy, newest: Environment) -> None:
         assert one
 
 
-@pytest.mark.parametrize("ci", ["github", "gitlab"])
-def test_the_checks_of_ci_pass(
-    copy: Copy, newest: Environment, pytestconfig: pytest.Config, ci: str
-) -> None:
-    project = copy(ci=ci, service_count=3)
-    commit(project, "from the template")
+@pytest.fixture(params=["github", "gitlab"])
+def check(
+    request: pytest.FixtureRequest, copy: Copy, newest: Environment, pytestconfig: pytest.Config
+) -> tuple[Path, Callable[[], str]]:
+    """A project with each kind of CI, and a way to do what its checks do: what goes wrong."""
+    project = copy(ci=request.param, service_count=3)
     shutil.copy(get_folder(pytestconfig) / "project/uv.lock", project)
-    scripts, _ = read_github(project) if ci == "github" else read_gitlab(project)
+    scripts, _ = read_github(project) if request.param == "github" else read_gitlab(project)
     [packages] = newest.path.glob("**/site-packages/django/contrib/admin")
-    for script, variables in scripts["checks"]:
-        if "UV_CACHE_DIR" in variables:  # what other jobs have put there
-            shutil.copytree(packages, project / variables["UV_CACHE_DIR"] / "archive-v0/admin")
-        given = {**variables, **use(newest.path)}
-        done = run("bash", "-euo", "pipefail", "-c", script, cwd=project, **given)
-        assert done.returncode == 0, done.stdout
+
+    def check() -> str:
+        commit(project, "from the template")
+        for script, variables in scripts["checks"]:
+            if "UV_CACHE_DIR" in variables:  # what other jobs have put there
+                shutil.copytree(packages, project / variables["UV_CACHE_DIR"] / "archive-v0/admin")
+            given = {**variables, **use(newest.path)}
+            done = run("bash", "-euo", "pipefail", "-c", script, cwd=project, **given)
+            if done.returncode:
+                return done.stdout
+        return ""
+
+    return project, check
+
+
+def test_the_checks_of_ci_pass(check: tuple[Path, Callable[[], str]]) -> None:
+    _, find_problems = check
+    assert find_problems() == ""
+
+
+def test_the_checks_of_ci_know_whether_the_template_knows_this_django(
+    check: tuple[Path, Callable[[], str]],
+) -> None:
+    project, find_problems = check
+    handler = project / "fanout/serving/handler.py"
+    text, hashes = re.subn('"([0-9a-f]{12})"', r'"not \1"', handler.read_text("utf-8"))
+    handler.write_text(text, "utf-8")
+    assert hashes > 2
+    assert "(fanout.W002) This Django has another" in find_problems()
 
 
 # Releases
@@ -320,9 +358,9 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path / "clone"
 
 
-def release(clone: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def release(clone: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run the script of the clone."""
-    return run(sys.executable, "release.py", *arguments, cwd=clone)
+    return run(sys.executable, "release.py", *arguments, cwd=clone, **variables)
 
 
 def test_a_release_is_tagged_and_kept(clone: Path, tmp_path: Path) -> None:
@@ -351,6 +389,19 @@ def test_a_release_is_tagged_and_kept(clone: Path, tmp_path: Path) -> None:
     assert re.fullmatch(r"7\.1\.0 - \d{4}-\d\d-\d\d", newest)
     again = release(clone, "7.2.0")
     assert 'nothing under "## Unreleased"' in again.stdout
+
+
+def test_a_release_is_of_this_repository_whatever_git_tells_a_hook(
+    clone: Path, tmp_path: Path
+) -> None:
+    append(tmp_path / "other/file", "another repository\n")
+    commit(tmp_path / "other", "begin")
+    before = git(tmp_path / "other", "log", "--all")
+    variables = {"GIT_DIR": str(tmp_path / "other/.git"), "GIT_INDEX_FILE": str(tmp_path / "index")}
+    done = release(clone, "7.1.0", **variables)
+    assert done.returncode == 0, done.stdout
+    assert git(clone, "tag") == "v7.1.0\n"
+    assert git(tmp_path / "other", "log", "--all") == before
 
 
 @pytest.mark.parametrize(

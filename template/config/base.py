@@ -1,13 +1,14 @@
 """The template's settings: `copier update` improves them. Yours go into settings.py, which wins."""
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from environs import env, validate
+from dj_database_url import DBConfig, parse
+from environs import EnvError, env, validate
 
 from config import generated
-from config.database import get_database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -33,17 +34,17 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 
-# Django's, without a thread for each: see fanout/middleware.py.
+# Django's, without a thread for each: see fanout/serving/middleware.py.
 MIDDLEWARE = [
-    "fanout.middleware.SecurityMiddleware",
-    "fanout.middleware.ContentSecurityPolicyMiddleware",
+    "fanout.serving.middleware.SecurityMiddleware",
+    "fanout.serving.middleware.ContentSecurityPolicyMiddleware",
     "django_permissions_policy.PermissionsPolicyMiddleware",
-    "fanout.middleware.SessionMiddleware",
-    "fanout.middleware.CommonMiddleware",
-    "fanout.middleware.CsrfViewMiddleware",
-    "fanout.middleware.AuthenticationMiddleware",
-    "fanout.middleware.MessageMiddleware",
-    "fanout.middleware.XFrameOptionsMiddleware",
+    "fanout.serving.middleware.SessionMiddleware",
+    "fanout.serving.middleware.CommonMiddleware",
+    "fanout.serving.middleware.CsrfViewMiddleware",
+    "fanout.serving.middleware.AuthenticationMiddleware",
+    "fanout.serving.middleware.MessageMiddleware",
+    "fanout.serving.middleware.XFrameOptionsMiddleware",
 ]
 SILENCED_SYSTEM_CHECKS = [
     # That Django's security, clickjacking and CSRF middleware are missing: looked for by name.
@@ -57,11 +58,11 @@ ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
 WSGI_APPLICATION = "config.wsgi.application"
 
-TEMPLATES = [
+TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.jinja2.Jinja2",
         "APP_DIRS": True,
-        "OPTIONS": {"environment": "fanout.environment.environment"},
+        "OPTIONS": {"environment": "fanout.pages.rendering.environment"},
     },
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -75,6 +76,34 @@ TEMPLATES = [
         },
     },
 ]
+
+# Connections to PostgreSQL of every process; times in seconds. A page has one while it asks the
+# database, not while it waits for services, so a few are enough. By default the pool waits longer
+# and longer between two tries to connect, and a minute's outage is one of two.
+DATABASE_POOL = {"min_size": 1, "max_size": 4, "timeout": 2.0, "reconnect_timeout": 2.0}
+
+
+def get_database(url: str, default: Path) -> DBConfig:
+    """What DATABASES wants to have; SQLite in the file `default` for an empty `url`.
+
+    Raises EnvError, without the password, if that is no address, or if the driver is missing.
+    """
+    if not url:
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(default)}
+    try:
+        database = parse(url, conn_health_checks=True)
+    except ValueError:
+        database = {"ENGINE": "", "NAME": ""}
+    if not database["NAME"]:
+        raise EnvError("DATABASE_URL is not an address like postgres://user:password@host/name.")
+    if database["ENGINE"] == "django.db.backends.postgresql":
+        if not (find_spec("psycopg") and find_spec("psycopg_pool")):
+            raise EnvError("DATABASE_URL needs PostgreSQL's driver: run uv sync --group postgres.")
+        # A command of manage.py, but for `serve`, needs one connection, and says at once why not.
+        pool = {} if env.bool("DJANGO_DEVELOPMENT", default=False) else {"pool": DATABASE_POOL}
+        database["OPTIONS"] = {"connect_timeout": 2, **pool, **database.get("OPTIONS", {})}
+    return database
+
 
 # postgres://user:password@host/name; an empty one is a file of SQLite's.
 DATABASES = {"default": get_database(env.str("DATABASE_URL", default=""), BASE_DIR / "db.sqlite3")}
@@ -96,7 +125,7 @@ CACHES: dict[str, dict[str, Any]] = {
     }
     for name, more in {
         "default": {},
-        "fanout": {"serializer": "fanout.cache.JsonSerializer"},
+        "fanout": {"serializer": "fanout.calls.last_good.JsonSerializer"},
     }.items()
 }
 
@@ -164,14 +193,14 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
     )
 }
 
-# In production the log is JSON, a line for each event: see fanout/json_formatter.py.
+# In production the log is JSON, a line for each event: see fanout/serving/log.py.
 LOGGING: dict[str, object] = (
     {}
     if DEBUG
     else {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"json": {"()": "fanout.json_formatter.JsonFormatter"}},
+        "formatters": {"json": {"()": "fanout.serving.log.JsonFormatter"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
@@ -204,10 +233,8 @@ FANOUT: dict[str, dict[str, object]] = {}
 FAKES_URL = env.str("FAKES_URL", default="http://127.0.0.1:8001" if DEBUG else "")
 FAKES_LATENCY_MS = env.str("FAKES_LATENCY_MS", default="")  # "promo:80,recco:120"
 
-FANOUT_SERVICES = {
-    name: {
-        "url": env.str(f"{name.upper()}_URL", default="") or (FAKES_URL and f"{FAKES_URL}/{name}/"),
-        **options,
-    }
-    for name, options in generated.SERVICES.items()
+FANOUT_SERVICES = generated.SERVICES
+FANOUT_URLS = {
+    name: env.str(f"{name.upper()}_URL", default="") or (FAKES_URL and f"{FAKES_URL}/{name}/")
+    for name in FANOUT_SERVICES
 }

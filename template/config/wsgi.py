@@ -2,7 +2,7 @@
 
 import os
 
-from fanout.wsgi import get_wsgi_application
+from fanout.serving.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 

@@ -6,8 +6,10 @@ The query of a call asks for trouble too: `latency_ms=500`, `fault=hang` (see `f
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from datetime import date
+from zlib import crc32
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,9 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fakes.answers import get_answer
-from fakes.barrier import Barrier
-from fakes.faults import get_fault
+from fakes.catalogue import get_answer
+from fakes.faults import get_fault, wait_for_disconnect
 from fakes.switchboard import Switchboard
 
 
@@ -51,3 +52,47 @@ def create_app(latencies_ms: Mapping[str, int]) -> Starlette:
             Route("/{name}/", service, name="service"),
         ]
     )
+
+
+def get_latencies_ms(names: Collection[str], text: str = "") -> dict[str, int]:
+    """Milliseconds for every name: as `text` says (`promo:80,recco:120`), else from 50 to 150.
+
+    A name has the same latency always. Raises ValueError, which says what is wrong with `text`.
+    """
+    latencies = {name: 50 + crc32(name.encode()) % 101 for name in names}
+    for entry in filter(None, text.split(",")):
+        name, _, milliseconds = entry.partition(":")
+        if name.strip() not in names:
+            raise ValueError(f"{name.strip()!r} is not a service; there are {', '.join(names)}.")
+        if not milliseconds.strip().isdecimal():
+            raise ValueError(f"{entry!r} is not a service and its milliseconds, as in promo:80.")
+        latencies[name.strip()] = int(milliseconds)
+    return latencies
+
+
+class Barrier:
+    """Where calls wait for each other; those for two parties and for three do not mix."""
+
+    def __init__(self) -> None:
+        """Nobody waits yet."""
+        self._waiting: dict[int, dict[str, asyncio.Event]] = defaultdict(dict)
+
+    async def wait(self, name: str, parties: int, seconds: float, request: Request) -> bool:
+        """Wait until `parties` distinct names are here; False if they are not within `seconds`.
+
+        A caller that goes away stops waiting, and one name that calls twice counts once.
+        """
+        waiting = self._waiting[parties]
+        together = waiting.setdefault(name, asyncio.Event())
+        if len(waiting) >= parties:
+            for event in waiting.values():
+                event.set()
+            waiting.clear()
+        arrived = asyncio.ensure_future(together.wait())
+        gone = asyncio.ensure_future(wait_for_disconnect(request))
+        await asyncio.wait((arrived, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for task in (arrived, gone):
+            task.cancel()
+        if not together.is_set():
+            waiting.pop(name, None)
+        return together.is_set()

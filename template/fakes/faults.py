@@ -10,8 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from fakes.answers import JsonObject
-from fakes.disconnect import wait_for_disconnect
+from fakes.catalogue import JsonObject
 
 Respond = Callable[[Request, JsonObject], Awaitable[Response]]
 
@@ -29,6 +28,12 @@ def get_fault(text: str) -> Respond:
     raise ValueError(
         f"There is no fault {text!r}; choose status:503, {', '.join(filter(None, FAULTS))}."
     )
+
+
+async def wait_for_disconnect(request: Request) -> None:
+    """Return once nobody waits for the answer any more."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _respond(request: Request, answer: JsonObject) -> Response:

@@ -63,13 +63,18 @@ def run_server(**variables: str) -> Iterator[str]:
                 last = printed[-1].strip()
                 raise CommandError(f"{error} The server has ended. It said last: {last}") from None
         finally:
-            process.terminate()
-            process.wait()
-            if hasattr(os, "killpg"):  # ends what a server leaves that was killed
-                with suppress(OSError):
-                    os.killpg(process.pid, signal.SIGKILL)
+            _end(process)
             if reader.ident:
                 reader.join()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a process, and what it leaves if somebody has killed it."""
+    process.terminate()
+    process.wait()
+    if hasattr(os, "killpg"):
+        with suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def find_port() -> int:

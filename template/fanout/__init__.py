@@ -1,1 +1,1 @@
-"""The homepage: one section per service, called over HTTP. Its surface is its URLs, settings and ASGI application."""
+"""The engine: it calls services, puts what they say on pages, and serves those. See README.md here."""

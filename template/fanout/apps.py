@@ -3,7 +3,7 @@
 from django.apps import AppConfig
 from django.core import checks
 
-from fanout.checks import REFUSALS, check_deployment
+from fanout.serving.checks import REFUSALS, check_deployment, check_handler
 
 
 class FanoutConfig(AppConfig):
@@ -12,7 +12,6 @@ class FanoutConfig(AppConfig):
     name = "fanout"
 
     def ready(self) -> None:
-        """Register them."""
-        for check in REFUSALS:
+        for check in (*REFUSALS, check_handler):
             checks.register(check)
         checks.register(check_deployment, deploy=True)

@@ -1,1 +1,1 @@
-"""Yours. A file under `jinja2/` or `static/` here wins over fanout's of the same name."""
+"""The page: its views, URLs, templates and static files. All of it is the team's to edit."""

@@ -1,47 +1,59 @@
-"""Real fake services on a real socket, and two of them that every test can break."""
+"""The homepage in every style over two plain services, `alpha` and `beta`, on a real socket.
+
+They stand for any services and any HTML, so that these tests hold whatever this project's own are.
+"""
 
 import socket
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import httpx
 import pytest
 import uvicorn
 from asgiref.sync import async_to_sync
-from django.test import AsyncClient, Client, RequestFactory
-from django.urls import reverse
+from django.contrib.auth import get_user_model
+from django.test import AsyncClient, Client
+from django.urls import path, reverse
+from jinja2 import ChoiceLoader, FileSystemLoader, FunctionLoader
 from pytest_django import Settings
-from starlette.requests import Request
-from starlette.responses import JSONResponse
 
-from config import base
-from config.generated import SERVICES
 from fakes.app import create_app
-from fakes.latency import get_latencies_ms
-from fanout.answer import remember
-from fanout.cache import cache
-from fanout.last_good import last_good
-from fanout.response import PageResponse
-from fanout.service import get_service
-from fanout.streaming import StreamedPageResponse
-from fanout.transport import ENGINES
-from fanout.views import VIEWS
+from fanout.calls.last_good import last_good
+from fanout.calls.service import get_service
+from fanout.serving.health import livez, readyz
+from homepage.urls import login
+from homepage.views import VIEWS
+
+PAGE = """
+{% block sections %}
+{% for section, html in sections %}{{ html | safe }}{% endfor %}
+{% endblock %}
+"""
+SECTION = "{{ section.title }}: {{ section.items | length }}"
 
 ENDLESS = {"fault=hang", "fault=trickle"}
+MIDDLEWARE = [
+    "fanout.serving.middleware.SessionMiddleware",
+    "fanout.serving.middleware.AuthenticationMiddleware",
+]
 
-Get = Callable[[str], PageResponse | StreamedPageResponse]
+urlpatterns = [
+    *(path(f"{style}/", view, name=style) for style, view in VIEWS.items()),
+    path("login/", login, name="login"),
+    path("livez", livez, name="livez"),
+    path("readyz", readyz, name="readyz"),
+]
+
+Call = Callable[..., None]
+Get = Callable[[str], Any]
 
 
 @contextmanager
-def serve(app: Any, **options: Any) -> Iterator[str]:
-    """Serve an ASGI application on a free port; the value is its address."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", **options))
+def serve(app: Any) -> Iterator[str]:
+    """Serve an ASGI application on a free port; the value is its address, without a slash."""
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical"))
     with socket.create_server(("127.0.0.1", 0)) as sock:  # callers may come before it serves
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         thread = Thread(target=server.run, kwargs={"sockets": [sock]})
         thread.start()
         try:
@@ -51,162 +63,79 @@ def serve(app: Any, **options: Any) -> Iterator[str]:
             thread.join()
 
 
-def ask_wsgi(
-    application: Any, *paths: str, method: str = "GET", **headers: Any
-) -> list[httpx.Response]:
-    """The answers of a WSGI application, in one thread that is not the test's, as in servers."""
-
-    def ask(path: str) -> httpx.Response:
-        environ = RequestFactory(SERVER_NAME="127.0.0.1").generic(method, path, **headers).environ
-        started: list[Any] = []
-        parts = application(environ, lambda *line_and_headers: started.extend(line_and_headers))
-        line, answered = started
-        return httpx.Response(int(line[:3]), headers=answered, content=b"".join(parts))
-
-    with ThreadPoolExecutor(1) as threads:
-        return list(threads.map(ask, paths))
-
-
 @pytest.fixture(scope="session")
 def fakes() -> Iterator[str]:
-    """The address of fakes for the project's services, and for `alpha` and `beta`."""
-    with serve(
-        create_app(get_latencies_ms([*SERVICES, "alpha", "beta"])), timeout_keep_alive=75
-    ) as address:
+    """The address of the fakes of `alpha` and `beta`."""
+    with serve(create_app({"alpha": 0, "beta": 0})) as address:
         yield address
 
 
-@pytest.fixture(autouse=True)
-def _project_services(settings: Settings, fakes: str) -> None:
-    """The project's own services, faked, without latency, and with time enough anywhere."""
-    settings.FANOUT_DEADLINE = 60.0
-    settings.FANOUT = {
-        name: {
-            **settings.FANOUT.get(name, {}),
-            "url": f"{fakes}/{name}/?latency_ms=0",
-            "timeout": 30.0,
-        }
-        for name in settings.FANOUT_SERVICES
-    }
-
-
-@pytest.fixture(autouse=True)
-def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As in a process that has just started, with an empty cache; writes to it end with the test."""
-    get_service.cache_clear()
-    remember.cache_clear()
-    last_good.clear()
-    cache.clear()
-    with ThreadPoolExecutor(2) as threads:
-        monkeypatch.setattr(last_good, "_threads", threads)
-        yield
-
-
 @pytest.fixture
-def two_services(settings: Settings, fakes: str) -> Callable[..., None]:
-    """Make `alpha` and `beta` the only services; the arguments ask for trouble: `beta="fault=hang"`.
+def call(settings: Settings, fakes: str) -> Call:
+    """Let the homepage call `alpha` and `beta`, with trouble if they are asked for it.
 
-    A service that would never be done gets 0.2 s, any other all the time there is.
+    `call(beta="fault=hang")`; all other arguments are options of both services. One that would never
+    be done gets 0.2 s, any other all the time there is.
     """
+    folder = FileSystemLoader(settings.BASE_DIR / "fanout/jinja2")
+    environment = "fanout.pages.rendering.environment"
+    options = {"environment": environment, "loader": ChoiceLoader([folder, FunctionLoader(_load)])}
+    backend = "django.template.backends.jinja2.Jinja2"
+    settings.TEMPLATES = [{"BACKEND": backend, "OPTIONS": options}]
+    settings.MIDDLEWARE = MIDDLEWARE
+    settings.ROOT_URLCONF = __name__
+    settings.LOGIN_REDIRECT_URL = "/"
+    settings.FANOUT = {}
 
-    def use(**trouble: str) -> None:
-        settings.FANOUT = {}
+    def call(alpha: str = "", beta: str = "", **options: object) -> None:
+        get_service.cache_clear()  # every breaker is closed
+        last_good.clear()
+        trouble = {"alpha": alpha, "beta": beta}
+        settings.FANOUT_URLS = {n: f"{fakes}/{n}/?{query}" for n, query in trouble.items()}
         settings.FANOUT_SERVICES = {
-            name: {
-                "url": f"{fakes}/{name}/?latency_ms=0&{trouble.get(name, '')}",
-                "timeout": 0.2 if trouble.get(name) in ENDLESS else 30.0,
-            }
-            for name in ("alpha", "beta")
+            name: {"timeout": 0.2 if query in ENDLESS else 30.0, **options}
+            for name, query in trouble.items()
         }
 
-    use()
-    return use
+    call()
+    return call
 
 
-BREAK_OFF = 0
-
-
-class Script:
-    """A service that answers with each of its `statuses` in turn, and after that always well.
-
-    BREAK_OFF for a status closes the connection in mid-body.
-    """
-
-    def __init__(self) -> None:
-        """All is well, and nobody has called."""
-        self.reset("")
-
-    def reset(self, address: str) -> None:
-        """Begin anew, at `address`."""
-        self.address = address
-        self.statuses: list[int] = []
-        self.calls: list[Request] = []
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a call; the title says which one it was."""
-        self.calls.append(Request(scope))
-        status = self.statuses.pop(0) if self.statuses else 200
-        response = JSONResponse({"title": f"Answer {len(self.calls)}"}, status or 200)
-        if status == BREAK_OFF:
-            response.headers["Content-Length"] = "1000"
-        await response(scope, receive, send)
-
-
-@pytest.fixture(scope="session")
-def _script() -> Iterator[Script]:
-    script = Script()
-    with serve(script, lifespan="off", timeout_keep_alive=75) as address:
-        script.reset(address)
-        yield script
-
-
-@pytest.fixture
-def script(_script: Script, two_services: Callable[..., None], settings: Settings) -> Script:
-    """What `beta` does."""
-    _script.reset(_script.address)
-    settings.FANOUT = {"beta": {"url": f"{_script.address}/"}}
-    return _script
-
-
-@pytest.fixture
-def fanout_html(settings: Settings, tmp_path: Path) -> Path:
-    """Pages in the template's own HTML, whatever the project has; a test's own go into this folder."""
-    jinja2, django, *_ = base.TEMPLATES
-    folder = base.BASE_DIR / "fanout"
-    settings.TEMPLATES = [
-        {**jinja2, "APP_DIRS": False, "DIRS": [tmp_path, folder / "jinja2"]},
-        {**django, "DIRS": [folder / "templates"]},  # the admin has its own
-    ]
-    return tmp_path
+def _load(name: str) -> str:
+    """Some HTML for any template, in place of the project's."""
+    return SECTION if name.startswith("sections/") else PAGE
 
 
 @pytest.fixture(params=VIEWS)
 def style(request: pytest.FixtureRequest) -> str:
-    """Every style."""
-    return str(request.param)
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest, settings: Settings) -> str:
-    """Every transport."""
-    settings.FANOUT_TRANSPORT = request.param
+    """Every style that this project has."""
     return str(request.param)
 
 
 @pytest.fixture(params=["asgi", "wsgi"])
 def get(request: pytest.FixtureRequest, client: Client, async_client: AsyncClient) -> Get:
-    """Get the page of a style, through Django's ASGI handler and through its WSGI handler."""
+    """Get the page of a style, whole, as an ASGI server does and as a WSGI server does."""
 
-    async def aget(path: str) -> Any:
-        response: Any = await async_client.get(path)
+    async def aget(address: str) -> Any:
+        response: Any = await async_client.get(address)
         if response.streaming:
             response.streaming_content = [part async for part in response]
         return response
 
-    def get(style: str) -> PageResponse | StreamedPageResponse:
-        path = reverse(f"compare-{style}")
-        response = client.get(path) if request.param == "wsgi" else async_to_sync(aget)(path)
-        assert isinstance(response, PageResponse | StreamedPageResponse)
-        return response
+    def get(style: str) -> Any:
+        address = reverse(style)
+        return client.get(address) if request.param == "wsgi" else async_to_sync(aget)(address)
 
     return get
+
+
+@pytest.fixture
+def viewer(client: Client, async_client: AsyncClient, db: None) -> Any:
+    """A user, of whatever model, who is logged in."""
+    model = get_user_model()
+    user = model(**{model.USERNAME_FIELD: "viewer"})
+    user.set_password("a long password")
+    user.save()
+    client.force_login(user)
+    async_client.force_login(user)
+    return user

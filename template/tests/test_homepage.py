@@ -1,55 +1,66 @@
-"""The homepage of this project, in every style."""
+"""The homepage in every style: how it waits, and what it makes of services that fail."""
 
-import runpy
-from typing import Any
-
+import httpx
 import pytest
-from asgiref.sync import async_to_sync
-from django.test import AsyncClient, Client
-from django.urls import reverse
 from pytest_django import Settings
 
-from fanout import urls
-from tests.conftest import Get
+from fakes.faults import FAULTS
+from tests.conftest import Call, Get
+
+AT_ONCE = {"gather", "stream"}
+TROUBLE = [*(f"fault={fault}" for fault in FAULTS if fault), "fault=status:404", "fault=status:503"]
 
 
-def test_shows_a_section_of_every_service(get: Get, style: str, settings: Settings) -> None:
+@pytest.mark.usefixtures("call")
+def test_a_page_shows_every_section(get: Get, style: str) -> None:
     response = get(style)
     assert response.status_code == 200
-    assert response.page.style == style or (style == "stream" and not response.streaming)
-    assert [section.name for section in response.page.sections] == list(settings.FANOUT_SERVICES)
-    assert {section.state for section in response.page.sections} == {"ok"}
+    assert response.page.complete
+    assert [section.name for section in response.page.sections] == ["alpha", "beta"]
+    html = response.getvalue().decode()
+    assert all(f"{section.title}: 6" in html for section in response.page.sections)
 
 
-@pytest.mark.parametrize("style", ["sync", "naive", "gather"])
-def test_headers_of_a_complete_page(get: Get, style: str, settings: Settings) -> None:
-    headers = get(style).headers
-    assert headers["X-Fanout-Complete"] == "true"
-    assert headers["Cache-Control"] == "private"
-    assert headers["Vary"] == "Cookie"
-    timings = [entry.split(";dur=") for entry in headers["Server-Timing"].split(", ")]
-    assert [name for name, _ in timings] == [*settings.FANOUT_SERVICES, "total"]
-    assert all(float(duration) >= 0 for _, duration in timings)
+@pytest.mark.parametrize("get", ["asgi"], indirect=True)
+def test_gather_and_stream_call_at_once_and_the_others_do_not(
+    get: Get, style: str, call: Call
+) -> None:
+    """A barrier lets two calls through together, or none: no clock tells one from the other."""
+    wait = 20 if style in AT_ONCE else 0.1  # seconds, for the other call
+    call(alpha=f"barrier=2&wait={wait}", beta=f"barrier=2&wait={wait}")
+    assert get(style).page.complete == (style in AT_ONCE)
 
 
-def test_home_is_in_the_chosen_style(async_client: AsyncClient, settings: Settings) -> None:
-    response: Any = async_to_sync(async_client.get)(reverse("home"))
-    assert response.page.style == settings.FANOUT_STYLE
-
-
-def test_only_get_and_head_are_answered(client: Client, style: str) -> None:
-    assert client.head(reverse(f"compare-{style}")).status_code == 200
-    assert client.post(reverse(f"compare-{style}")).status_code == 405
-
-
-@pytest.mark.django_db
-def test_the_admin_keeps_djangos_templates(client: Client) -> None:
-    response = client.get(reverse("admin:login"))
+@pytest.mark.parametrize("trouble", TROUBLE)
+@pytest.mark.parametrize("get", ["asgi"], indirect=True)
+def test_a_service_that_fails_costs_its_own_section(
+    get: Get, style: str, call: Call, trouble: str
+) -> None:
+    call(beta=trouble)
+    response = get(style)
     assert response.status_code == 200
-    assert response.templates[0].name == "admin/login.html"
+    assert [section.state for section in response.page.sections] == ["ok", "failed"]
 
 
-def test_the_comparison_can_be_switched_off(settings: Settings) -> None:
-    settings.FANOUT_COMPARE = False
-    routes = [str(route.pattern) for route in runpy.run_path(urls.__file__)["urlpatterns"]]
-    assert not [route for route in routes if route.startswith("compare/")]
+@pytest.mark.usefixtures("call")
+def test_so_does_one_that_is_not_there(get: Get, style: str, settings: Settings) -> None:
+    settings.FANOUT_URLS = {**settings.FANOUT_URLS, "beta": "http://127.0.0.1:1/"}
+    assert [section.state for section in get(style).page.sections] == ["ok", "failed"]
+
+
+def test_after_a_failure_the_last_good_answer_is_shown(
+    get: Get, style: str, call: Call, fakes: str
+) -> None:
+    get(style)
+    httpx.post(fakes, data={"beta.fault": "status:503"})  # as on the page of the fakes
+    states = [section.state for section in get(style).page.sections]
+    httpx.post(fakes, data={"beta.fault": ""})
+    assert states == ["ok", "stale"]
+
+
+@pytest.mark.parametrize("get", ["asgi"], indirect=True)
+def test_without_a_required_section_the_page_is_a_503(get: Get, style: str, call: Call) -> None:
+    call(beta="fault=status:503", required=True)
+    response = get(style)
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "5"

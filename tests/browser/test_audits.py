@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Serve, needed
 from tests.browser.programs import check_html, run_lighthouse
@@ -55,6 +55,19 @@ def test_the_other_pages_are_accessible(serve_site: Serve, page: Page, packages:
         for look in try_looks(page):
             assert fits(page), (address, look)
             assert not find_violations(page, packages), (address, look)
+
+
+def test_the_log_in_page_has_the_frame_of_the_site(serve_site: Serve, page: Page) -> None:
+    site = serve_site(2)
+    page.goto(f"{site.address}accounts/login/")
+    headings = page.get_by_role("heading").evaluate_all(
+        "all => all.map(h => [h.tagName, h.innerText])"
+    )
+    assert headings == [["H1", "Bookshop"], ["H2", "Log in"]]
+    expect(page.get_by_role("main").get_by_role("button", name="Log in")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Account")).to_have_count(0)
+    page.get_by_role("link", name="Bookshop").click()
+    expect(page).to_have_url(site.address)
 
 
 @pytest.mark.parametrize("path", ["", "compare/stream/"])

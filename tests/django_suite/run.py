@@ -48,7 +48,7 @@ deselected: set[str] = set()
 
 def replace() -> list[type]:
     """Put our classes where Django's are; what Django itself imported earlier stays Django's."""
-    ours = importlib.import_module("fanout.middleware")
+    ours = importlib.import_module("fanout.serving.middleware")
     classes = [
         value
         for value in vars(ours).values()
@@ -79,10 +79,10 @@ def count(base: Any) -> None:
 def replace_handler() -> None:
     """Put the project's ASGI handler, if it has one, where Django's is."""
     asgi: Any = importlib.import_module("django.core.handlers.asgi")
-    if importlib.util.find_spec("fanout.handler"):
+    if importlib.util.find_spec("fanout.serving.handler"):
         entry: Any = importlib.import_module("django.core.asgi")
-        ours: Any = importlib.import_module("fanout.handler")
-        ours.name_request = lambda *_: None  # the one header that Django's responses do not have
+        ours: Any = importlib.import_module("fanout.serving.handler")
+        ours.mark_response = lambda *_: None  # the one header that Django's responses do not have
         asgi.ASGIHandler = ours.Handler
         entry.ASGIHandler = asgi.ASGIHandler
     print(f"fanout: the ASGI handler is: {asgi.ASGIHandler.__module__}")

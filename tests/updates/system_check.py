@@ -4,7 +4,6 @@ Each project gets a fork of this process, which has imported what all of them im
 times a second, where a new Python needs a second each.
 """
 
-import importlib
 import io
 import json
 import os
@@ -17,7 +16,7 @@ import environs
 import httpx
 import jinja2
 import uvicorn
-from django.core import checks, management
+from django.core import management
 from starlette import applications
 
 PRELOADED = (applications, environs, httpx, jinja2, management, uvicorn)
@@ -33,7 +32,6 @@ def check(project: str) -> str:
     try:
         with redirect_stdout(printed), redirect_stderr(printed):
             django.setup()
-            checks.register(importlib.import_module("config.checks").check_update)
             management.call_command("check")
     except BaseException:
         return f"{printed.getvalue()}{traceback.format_exc()}"

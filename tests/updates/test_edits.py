@@ -1,6 +1,7 @@
 """`copier update` loses nothing that anybody wrote, and conflicts only where it has to."""
 
 import ast
+import re
 import shutil
 import sys
 import tomllib
@@ -21,11 +22,11 @@ from tests.updates.conftest import (
     read_project,
     update,
 )
-from tests.updates.versions import append, commit, replace
+from tests.updates.versions import BROUGHT, append, commit, replace
 
 NEWEST = "v1.0.0"
 
-# What people do to their project: each returns nothing, and leaves something to look for.
+# What people do to their project. Each leaves something to look for, or deletes something.
 
 
 def edit_settings(project: Path) -> None:
@@ -44,29 +45,44 @@ def add_a_url(project: Path) -> None:
     replace(project / "config/urls.py", "]\n", '    path("about/", lambda request: None),\n]\n')
 
 
-def override_the_pages(project: Path) -> None:
-    """With other words, and the little that the README asks of them."""
-    pages = project / "homepage/jinja2"
-    append(pages / "fanout/base.html", "<p>My frame</p>{% block main %}{% endblock %}\n")
-    append(
-        pages / "fanout/home.html",
-        '{% extends "fanout/base.html" %}{% block main %}<h1>My page</h1>{% block sections %}'
-        "{% for section, html in sections %}"
-        "<div {% if slot %}slot={{ section.name }}{% endif %}>{{ html | safe }}</div>"
-        "{% endfor %}{% endblock %}{% endblock %}\n",
-    )
-    append(pages / "fanout/compare.html", "<p>My comparison</p>\n")
-    append(pages / "404.html", "<p>My not found</p>\n")
-    append(
-        project / "homepage/templates/registration/login.html",
-        "<p>My log-in</p><form method=post>{% csrf_token %}{{ form }}<button>Go</button></form>\n",
-    )
-    append(project / "homepage/static/fanout/site.css", "/* my style */\n")
+def edit_the_views(project: Path) -> None:
+    mine = "def my_view(request: HttpRequest) -> None:\n    pass\n"
+    replace(project / "homepage/views.py", "VIEWS: dict", f"{mine}\n\nVIEWS: dict")
 
 
-def override_the_sections(project: Path) -> None:
-    for name in ("default", "promo", "recco"):
-        append(project / f"homepage/jinja2/fanout/sections/{name}.html", "<h2>My section</h2>\n")
+def edit_the_page(project: Path) -> None:
+    footer = '<footer class="site">\n'
+    replace(project / "homepage/jinja2/home.html", footer, f"{footer}  <p>My page</p>\n")
+    append(project / "homepage/jinja2/404.html", "<p>My not found</p>\n")
+
+
+def edit_the_frame(project: Path) -> None:
+    main = '  <main id="main">\n'
+    replace(project / "homepage/jinja2/base.html", main, f"  <p>My frame</p>\n{main}")
+    replace(project / "homepage/jinja2/login.html", "<h2>Log in</h2>", "<h2>My log-in</h2>")
+
+
+def edit_the_style(project: Path) -> None:
+    replace(project / "homepage/static/site.css", "--accent: #8a2f1d", "--accent: #123456")
+    append(project / "homepage/static/site.css", "\n.mine {\n  margin: 0;\n}\n")
+
+
+def edit_the_sections(project: Path) -> None:
+    sections = project / "homepage/jinja2/sections"
+    replace(sections / "default.html", "Nothing here today.", "My nothing.")
+    replace(sections / "promo.html", "Pause and show all", "My pause")
+    append(sections / "recco.html", "<h2>My section</h2>\n")
+
+
+def delete_the_comparison(project: Path) -> None:
+    """As its README says; the homepage no longer links to it."""
+    shutil.rmtree(project / "comparison")
+    replace(project / "config/settings.py", 'INSTALLED_APPS += ["comparison"]\n', "")
+    replace(project / "config/urls.py", '    path("compare/", include("comparison.urls")),\n', "")
+    home = project / "homepage/jinja2/home.html"
+    text = home.read_text("utf-8")
+    links = re.compile(r' *<nav aria-label="Styles">.*?</nav>\n', re.DOTALL)
+    home.write_text(links.sub("", text), "utf-8")
 
 
 def add_a_dependency(project: Path) -> None:
@@ -89,34 +105,40 @@ def add_a_workflow(project: Path) -> None:
 
 
 def edit_the_templates_python(project: Path) -> None:
-    replace(project / "fanout/call.py", "    def receive(", "    my_mark = 1\n\n    def receive(")
+    replace(project / "fanout/calls/service.py", "def services(", "MINE = 1\n\n\ndef services(")
 
 
 def edit_the_templates_settings(project: Path) -> None:
     replace(project / "config/base.py", 'LANGUAGE_CODE = "en-us"', 'LANGUAGE_CODE = "fr"')
 
 
-def edit_the_templates_style(project: Path) -> None:
-    replace(project / "fanout/static/fanout/site.css", "--accent: #8a2f1d", "--accent: #123456")
-
-
-EDITS: dict[Callable[[Path], None], dict[str, str]] = {
+# What is in which file after each of them; nothing where the file or the folder is gone.
+EDITS: dict[Callable[[Path], None], dict[str, str | None]] = {
     edit_settings: {"config/settings.py": "MY_SETTING"},
     add_an_app: {"shop/views.py": "MY_VIEW", "config/settings.py": '"shop"'},
     add_a_url: {"config/urls.py": "about/"},
-    override_the_pages: {
-        "homepage/jinja2/fanout/home.html": "My page",
-        "homepage/templates/registration/login.html": "My log-in",
-        "homepage/static/fanout/site.css": "my style",
+    edit_the_views: {"homepage/views.py": "my_view"},
+    edit_the_page: {
+        "homepage/jinja2/home.html": "My page",
+        "homepage/jinja2/404.html": "My not found",
     },
-    override_the_sections: {"homepage/jinja2/fanout/sections/recco.html": "My section"},
+    edit_the_frame: {
+        "homepage/jinja2/base.html": "My frame",
+        "homepage/jinja2/login.html": "My log-in",
+    },
+    edit_the_style: {"homepage/static/site.css": "#123456"},
+    edit_the_sections: {
+        "homepage/jinja2/sections/default.html": "My nothing.",
+        "homepage/jinja2/sections/promo.html": "My pause",
+        "homepage/jinja2/sections/recco.html": "My section",
+    },
+    delete_the_comparison: {"comparison": None},
     add_a_dependency: {"pyproject.toml": "my-package"},
     write_documents: {"README.md": "My address"},
     add_tests: {"tests/test_mine.py": "test_mine"},
     add_a_workflow: {".github/workflows/mine.yml": "my checks"},
-    edit_the_templates_python: {"fanout/call.py": "my_mark"},
+    edit_the_templates_python: {"fanout/calls/service.py": "MINE = 1"},
     edit_the_templates_settings: {"config/base.py": '"fr"'},
-    edit_the_templates_style: {"fanout/static/fanout/site.css": "#123456"},
 }
 
 # From how many services, to which version, with which answers.
@@ -151,15 +173,31 @@ def assert_sound(project: Path, system_check: Callable[[Path], str]) -> None:
 
 
 def assert_kept(project: Path, *edits: Callable[[Path], None]) -> None:
-    """What the edits wrote is still there."""
+    """What the edits wrote is still there, and what they deleted is not."""
     for edit in edits:
         for path, mark in EDITS[edit].items():
-            assert mark in (project / path).read_text(encoding="utf-8"), (edit.__name__, path)
+            if mark is None:
+                assert not (project / path).exists(), (edit.__name__, path)
+            else:
+                assert mark in (project / path).read_text(encoding="utf-8"), (edit.__name__, path)
 
 
-@pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("name", UPDATES)
-@pytest.mark.parametrize("edit", EDITS)
+def assert_brought(project: Path, version: str) -> None:
+    """What the version changes has come, in edited files too; but to a folder that was deleted."""
+    for path, mark in BROUGHT.get(version, {}).items():
+        if (project / path).parent.exists():
+            assert mark in (project / path).read_text(encoding="utf-8"), (version, path)
+
+
+# A style is one word in one file: every edit and every update meets each of them, not every pair.
+PAIRS = [
+    (STYLES[(row + column) % len(STYLES)], name, edit)
+    for row, edit in enumerate(EDITS)
+    for column, name in enumerate(UPDATES)
+]
+
+
+@pytest.mark.parametrize(("style", "name", "edit"), PAIRS)
 def test_an_edit_survives_an_update(
     make: Make,
     system_check: Callable[[Path], str],
@@ -173,6 +211,7 @@ def test_an_edit_survives_an_update(
     commit(project, "edit")
     update(project, version, **answers)
     assert_kept(project, edit)
+    assert_brought(project, version)
     assert_sound(project, system_check)
 
 
@@ -188,6 +227,7 @@ def test_all_edits_survive_an_update(
     commit(project, "all edits")
     update(project, version, **answers)
     assert_kept(project, *EDITS)
+    assert_brought(project, version)
     assert_sound(project, system_check)
 
 

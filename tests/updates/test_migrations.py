@@ -9,6 +9,7 @@ import copier
 import pytest
 
 from tests.conftest import ROOT
+from tests.environments import clean_environment
 from tests.updates.conftest import assert_equal, copy_version, find_conflicts, read_project, update
 from tests.updates.test_edits import NEWEST
 from tests.updates.versions import append, commit, git, make_repository, replace
@@ -23,8 +24,8 @@ _migrations:
       - "--stage={{ _stage }}"
       - "--from={{ _version_from }}"
       - move
-      - fanout/deadline.py
-      - fanout/clock.py
+      - fanout/policies/deadline.py
+      - fanout/policies/clock.py
   - version: v2.0.0
     when: true
     command: *move
@@ -50,12 +51,28 @@ def moved(scratch: Path) -> Path:
     shutil.rmtree(path, ignore_errors=True)
     make_repository(path)
     template = path / "template"
-    (template / "fanout/deadline.py").rename(template / "fanout/clock.py")
-    replace(template / "fanout/clock.py", "SHARE = 0.85", "SHARE = 0.9")
+    (template / "fanout/policies/deadline.py").rename(template / "fanout/policies/clock.py")
+    replace(template / "fanout/policies/clock.py", "SHARE = 0.85", "SHARE = 0.9")
     append(path / "copier.yml", MIGRATIONS)
     commit(path, "v2.0.0")
     git(path, "tag", "v2.0.0")
     return path
+
+
+MOVE = ["move", "fanout/policies/deadline.py", "fanout/policies/clock.py"]
+
+
+def run_step(project: Path, stage: str, *step: str, **variables: str) -> str:
+    """What a step prints, run as Copier runs it."""
+    script = (sys.executable, ROOT / "hooks/migrate.py", f"--stage={stage}", "--from=v0.1.0")
+    return subprocess.run(
+        [*script, *step],
+        cwd=project,
+        env={**clean_environment(), **variables},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout
 
 
 def migrate(project: Path) -> None:
@@ -69,31 +86,38 @@ def test_a_migration_takes_edits_along(
     moved: Path, scratch: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     project = copy_version(moved, scratch / "migrated", "v0.1.0")
-    replace(project / "fanout/deadline.py", "class Deadline:", "MINE = 1\n\n\nclass Deadline:")
+    replace(
+        project / "fanout/policies/deadline.py", "class Deadline:", "MINE = 1\n\n\nclass Deadline:"
+    )
     append(project / "config/settings.py", 'FANOUT = {"recco": {"timeout": 1.0}}\n')
     append(project / "config/settings.py", "# my_timeout stays\r\n")
     commit(project, "edit")
     migrate(project)
-    clock = (project / "fanout/clock.py").read_text("utf-8")
+    clock = (project / "fanout/policies/clock.py").read_text("utf-8")
     assert "MINE = 1" in clock
     assert "SHARE = 0.9" in clock
-    assert not (project / "fanout/deadline.py").exists()
+    assert not (project / "fanout/policies/deadline.py").exists()
     settings = (project / "config/settings.py").read_bytes()
     assert b'FANOUT = {"recco": {"seconds": 1.0}}\n# my_timeout stays\r\n' in settings
     assert find_conflicts(project) == []
     assert not list((project / ".git").glob("copier/**/*.*"))
     printed = capfd.readouterr().out
-    assert printed.count("move fanout/deadline.py to fanout/clock.py, with the edits in it") == 1
+    assert (
+        printed.count(
+            "move fanout/policies/deadline.py to fanout/policies/clock.py, with the edits in it"
+        )
+        == 1
+    )
     assert printed.count("rename timeout to seconds in config/settings.py, 1 time\n") == 1
     shutil.rmtree(project)
 
 
 def test_a_migration_shows_both_sides_where_it_cannot_decide(moved: Path, scratch: Path) -> None:
     project = copy_version(moved, scratch / "migrated", "v0.1.0")
-    replace(project / "fanout/deadline.py", "SHARE = 0.85", "SHARE = 0.5")
+    replace(project / "fanout/policies/deadline.py", "SHARE = 0.85", "SHARE = 0.5")
     commit(project, "edit")
     migrate(project)
-    clock = (project / "fanout/clock.py").read_text("utf-8")
+    clock = (project / "fanout/policies/clock.py").read_text("utf-8")
     assert "<<<<<<< before updating\nSHARE = 0.5" in clock
     assert "SHARE = 0.9" in clock
     shutil.rmtree(project)
@@ -103,11 +127,11 @@ def test_a_file_deleted_on_purpose_stays_deleted_where_it_moves_to(
     moved: Path, scratch: Path
 ) -> None:
     project = copy_version(moved, scratch / "migrated", "v0.1.0")
-    (project / "fanout/deadline.py").unlink()
+    (project / "fanout/policies/deadline.py").unlink()
     commit(project, "delete")
     migrate(project)
-    assert not (project / "fanout/deadline.py").exists()
-    assert not (project / "fanout/clock.py").exists()
+    assert not (project / "fanout/policies/deadline.py").exists()
+    assert not (project / "fanout/policies/clock.py").exists()
     assert find_conflicts(project) == []
     shutil.rmtree(project)
 
@@ -131,27 +155,32 @@ def test_a_migration_needs_trust_and_no_other_update_does(moved: Path, scratch: 
     shutil.rmtree(project)
 
 
+def test_a_step_in_a_hook_is_about_this_project(moved: Path, scratch: Path) -> None:
+    """Whatever repository Git's variables name."""
+    project = copy_version(moved, scratch / "migrated", "v0.1.0")
+    replace(project / "fanout/policies/deadline.py", "SHARE = 0.85", "SHARE = 0.5")
+    commit(project, "copied")
+    run_step(project, "before", *MOVE, GIT_DIR=str(moved / ".git"), GIT_INDEX_FILE="none")
+    assert git(project, "status", "--porcelain") == "D  fanout/policies/deadline.py\n"
+    kept = project / ".git/copier/fanout/policies"
+    assert "SHARE = 0.5" in (kept / "clock.py.mine").read_text("utf-8")
+    assert "SHARE = 0.85" in (kept / "clock.py.base").read_text("utf-8")
+    assert not (moved / ".git/copier").exists()
+    shutil.rmtree(project)
+
+
 def test_a_dry_run_only_says_what_it_would_do(moved: Path, scratch: Path) -> None:
     project = copy_version(moved, scratch / "migrated", "v0.1.0")
     append(project / "config/settings.py", 'FANOUT = {"recco": {"timeout": 1.0}}\n')
     commit(project, "copied")
     before = read_project(project)
     for stage, step, said in (
-        ("before", ["move", "fanout/deadline.py", "fanout/clock.py"], "keep fanout/deadline.py"),
+        ("before", MOVE, "keep fanout/policies/deadline.py"),
         ("after", ["rename", "timeout", "seconds", "config/settings.py"], "rename timeout to"),
         ("before", ["rename", "timeout", "seconds", "config/settings.py"], ""),
-        ("before", ["move", "fanout/gone.py", "fanout/clock.py"], ""),
+        ("before", ["move", "fanout/policies/gone.py", "fanout/policies/clock.py"], ""),
     ):
-        printed = subprocess.run(
-            [
-                *(sys.executable, ROOT / "hooks/migrate.py", "--dry-run"),
-                *(f"--stage={stage}", "--from=v0.1.0", *step),
-            ],
-            cwd=project,
-            capture_output=True,
-            encoding="utf-8",
-            check=True,
-        ).stdout
+        printed = run_step(project, stage, "--dry-run", *step)
         assert printed.startswith(said)
         assert bool(printed) == bool(said)
     assert read_project(project) == before

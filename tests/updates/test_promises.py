@@ -22,24 +22,37 @@ from tests.updates.conftest import (
     read_project,
     update,
 )
-from tests.updates.test_edits import NEWEST
-from tests.updates.versions import append, commit, git, replace
+from tests.updates.test_edits import NEWEST, delete_the_comparison
+from tests.updates.versions import BROUGHT, append, commit, git, replace
 
 
 def test_a_file_deleted_on_purpose_stays_deleted(make: Make) -> None:
     project = make()
-    (project / "fanout/static/fanout/icon.svg").unlink()
-    (project / "tests/test_answer.py").unlink()
+    deleted = [project / "homepage/static/icon.svg", *(project / "tests").glob("test_*.py")]
+    for path in deleted:
+        path.unlink()
     commit(project, "delete")
     update(project, NEWEST, service_count=3)
-    assert not (project / "fanout/static/fanout/icon.svg").exists()
-    assert not (project / "tests/test_answer.py").exists()
+    assert not [path for path in deleted if path.exists()]
     assert find_conflicts(project) == []
+
+
+def test_the_comparison_stays_deleted_and_all_else_is_updated(make: Make) -> None:
+    project = make()
+    delete_the_comparison(project)
+    commit(project, "we have chosen")
+    update(project, NEWEST, service_count=3)
+    assert not (project / "comparison").exists()
+    assert find_conflicts(project) == []
+    assert read_answers(project)["service_names"] == "promo, recco, reviews"
+    assert '"reviews": {}' in (project / "config/generated.py").read_text("utf-8")
+    for path, mark in BROUGHT[NEWEST].items():
+        assert path.startswith("comparison") or mark in (project / path).read_text("utf-8"), path
 
 
 def test_files_written_once_are_never_touched(make: Make) -> None:
     project = make()
-    written_once = ["config/settings.py", "config/urls.py", "homepage/__init__.py"]
+    written_once = ["config/settings.py", "config/urls.py"]
     assert get_files_written_once() == written_once
     before = read_project(project)
     update(project, NEWEST)
@@ -96,11 +109,11 @@ def test_settings_of_a_service_that_is_gone_are_kept_and_warned_of(
 ) -> None:
     project = make(count=5)
     append(project / "config/settings.py", 'FANOUT = {"reviews": {"timeout": 0.5}}\n')
-    append(project / "homepage/jinja2/fanout/sections/reviews.html", "My section\n")
+    append(project / "homepage/jinja2/sections/reviews.html", "My section\n")
     commit(project, "tune")
     update(project, "same", service_count=2)
     assert "reviews" in (project / "config/settings.py").read_text("utf-8")
-    assert (project / "homepage/jinja2/fanout/sections/reviews.html").exists()
+    assert (project / "homepage/jinja2/sections/reviews.html").exists()
     printed = newest.run(project, "python", "manage.py", "check")
     assert "(fanout.W001) FANOUT has options for 'reviews', which is not a service." in printed
 

@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 from tests.conftest import copy_template
+from tests.environments import clean_environment
 
 DOCKERFILE = "{% if deploy != 'none' %}Dockerfile{% endif %}"
 
@@ -21,7 +22,12 @@ def git(folder: Path, *command: str) -> str:
     """What Git prints in `folder`."""
     identity = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.test")
     return subprocess.run(
-        ["git", *identity, *command], cwd=folder, check=True, capture_output=True, encoding="utf-8"
+        ["git", *identity, *command],
+        cwd=folder,
+        env=clean_environment(),
+        check=True,
+        capture_output=True,
+        encoding="utf-8",
     ).stdout
 
 
@@ -64,16 +70,47 @@ def release(repository: Path, version: str) -> None:
     git(repository, "tag", version)
 
 
+# What people find of each version in the files that they edit, too.
+BROUGHT = {
+    "v0.2.0": {
+        "README.md": "There are up to 32.",
+        "config/base.py": "USE_MINOR",
+        "fanout/calls/service.py": "MOST_SERVICES = 32",
+        "homepage/views.py": "MINOR_VIEWS",
+        "homepage/jinja2/base.html": 'name="minor"',
+        "homepage/static/site.css": "min-inline-size: 0",
+        "pyproject.toml": '"sniffio"',
+        "comparison/runs.py": "KEPT = 20",
+    },
+    "v1.0.0": {
+        "README.md": "There are up to 32.",
+        "config/base.py": "MAJOR",
+        "fanout/calls/service.py": "MOST_SERVICES = 64",
+        "homepage/views.py": "MINOR_VIEWS",
+        "homepage/jinja2/base.html": 'name="minor"',
+        "homepage/jinja2/home.html": "{# major #}",
+        "homepage/jinja2/sections/default.html": "items major",
+        "homepage/static/site.css": "--major: 1",
+        "pyproject.toml": '"asgiref"',
+        "comparison/runs.py": "KEPT = 40",
+    },
+}
+
+
 def change_little(repository: Path) -> None:
     """What a minor version may bring: a setting, a dependency's bound, a rule, a file, a test."""
     project = repository / "template"
+    page = project / "homepage"
     replace(project / "config/base.py", "USE_TZ = True\n", "USE_TZ = True\nUSE_MINOR = True\n")
     replace(project / "pyproject.toml.jinja", '"jinja2>=3.1.6"', '"jinja2>=3.1.5"')
     for line in ("    # Your own dependencies", "    # Your own development tools"):
         replace(project / "pyproject.toml.jinja", line, f'    "sniffio",\n{line}')
-    replace(project / "fanout/static/fanout/site.css", "* {\n", "* {\n  min-inline-size: 0;\n")
+    replace(page / "static/site.css", "* {\n", "* {\n  min-inline-size: 0;\n")
+    replace(page / "views.py", "TEMPLATE =", "MINOR_VIEWS = True\nTEMPLATE =")
+    viewport = '  <meta name="viewport"'
+    replace(page / "jinja2/base.html", viewport, f'  <meta name="minor" content="">\n{viewport}')
     replace(project / "README.md.jinja", "## Services\n", "## Services\n\nThere are up to 32.\n")
-    append(project / "fanout/service.py", "\n\nMOST_SERVICES = 32\n")
+    append(project / "fanout/calls/service.py", "\n\nMOST_SERVICES = 32\n")
     append(project / "fanout/minor.py", '"""What the minor version brings."""\n')
     append(project / "tests/test_minor.py", "def test_minor() -> None:\n    pass\n")
     append(project / ".gitignore", "/minor/\n")
@@ -91,10 +128,13 @@ def change_much(repository: Path) -> None:
     replace(
         project / "pyproject.toml.jinja", "dependencies = [\n", 'dependencies = [\n    "asgiref",\n'
     )
-    replace(project / "fanout/service.py", "MOST_SERVICES = 32", "MOST_SERVICES = 64")
-    replace(project / "fanout/jinja2/fanout/home.html", "{% block main %}", "{% block main %}\n")
-    replace(project / "fanout/static/fanout/site.css", "  --gap:", "  --major: 1;\n  --gap:")
+    replace(project / "fanout/calls/service.py", "MOST_SERVICES = 32", "MOST_SERVICES = 64")
+    page = project / "homepage"
+    replace(page / "jinja2/home.html", "{% block main %}\n", "{% block main %}\n{# major #}\n")
+    replace(page / "jinja2/sections/default.html", 'class="items"', 'class="items major"')
+    replace(page / "static/site.css", "  --gap:", "  --major: 1;\n  --gap:")
+    replace(project / "comparison/runs.py", "KEPT = 20 ", "KEPT = 40 ")
     (project / "fanout/minor.py").unlink()
-    for path in ("config/settings.py", "config/urls.py", "homepage/__init__.py"):
+    for path in ("config/settings.py", "config/urls.py"):
         append(project / path, "# A better beginning, for new projects only.\n")
     append(project / "fanout/major.py", '"""What the major version brings."""\n')

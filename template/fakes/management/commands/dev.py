@@ -13,13 +13,13 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.urls import NoReverseMatch, reverse
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.supervisors import ChangeReload
 
 from fakes.process import run_fakes
-from fanout.management.commands.serve import listen
-from fanout.service import services
-from fanout.views import VIEWS
+from fanout.calls.service import services
+from fanout.serving.serve import get_entry, listen
 
 DEMO = "demo"  # the name and the password of the user to try logging in with
 
@@ -51,12 +51,11 @@ class Command(BaseCommand):
 
     def announce(self, port: int, faked: list[str]) -> None:
         """Print every address."""
-        site = f"http://127.0.0.1:{port}/"
-        lines = [f"Homepage  {site}  ({settings.FANOUT_STYLE})"]
-        if settings.FANOUT_COMPARE:
-            lines.append(f"Compare   {site}compare/")
-            lines += [f"          {site}compare/{style}/" for style in VIEWS]
-        lines += [f"Log in    {site}accounts/login/  as {DEMO}, password {DEMO}"]
+        site = f"http://127.0.0.1:{port}"
+        lines = [f"Homepage  {site}/  ({settings.FANOUT_STYLE})"]
+        with suppress(NoReverseMatch):  # switched off, or deleted
+            lines.append(f"Compare   {site}{reverse('compare')}")
+        lines += [f"Log in    {site}{reverse('login')}  as {DEMO}, password {DEMO}"]
         if faked:
             lines.append(f"Fakes     http://127.0.0.1:{port + 1}/  where you can break them")
         self.stdout.write("\n  ".join(["", *lines, "", "Ctrl-C stops all of it.", ""]))
@@ -83,7 +82,7 @@ def _serve_site(sock: socket.socket) -> None:
     logging = copy.deepcopy(LOGGING_CONFIG)
     logging["loggers"]["uvicorn.error"]["level"] = "WARNING"  # requests and trouble, no chatter
     config = uvicorn.Config(
-        "config.asgi:application",
+        get_entry(),
         log_config=logging,
         reload=True,
         reload_dirs=[str(settings.BASE_DIR)],

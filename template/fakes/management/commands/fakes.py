@@ -9,9 +9,8 @@ import uvicorn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from fakes.app import create_app
-from fakes.latency import get_latencies_ms
-from fanout.management.commands.serve import listen
+from fakes.app import create_app, get_latencies_ms
+from fanout.serving.serve import listen
 
 
 class Command(BaseCommand):

@@ -1,0 +1,33 @@
+"""An async view that shows the styles side by side, and what each of them took."""
+
+from statistics import median
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_http_methods
+
+from comparison.runs import add_run, format_ms, get_p95, recall_runs, round_up
+from fanout.calls.service import services
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@cache_control(no_store=True)
+async def compare(request: HttpRequest) -> HttpResponse:
+    """The last run, which is made if there is none; POST makes another one."""
+    if request.method == "POST":
+        await add_run(request)
+        return redirect("compare")
+    runs = await recall_runs() or await add_run(request)
+    user = await request.auser()
+    context = {
+        "run": runs[-1],
+        "totals": [sorted(page.total for page in pages) for pages in zip(*runs, strict=True)],
+        "axis": round_up(max(page.total for page in runs[-1])),
+        "median": median,
+        "p95": get_p95,
+        "kept": [service.name for service in services() if service.cache_for],
+        "ms": format_ms,
+        "viewer": user if user.is_authenticated else None,
+    }
+    return render(request, "compare.html", context, using="jinja2")

@@ -1,0 +1,39 @@
+"""A system check of `manage.py`: that everything which `copier update` brought is merged."""
+
+import os
+import shutil
+import subprocess
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+
+FIND_UNMERGED = (
+    "diff  --name-only  --diff-filter=U  --relative",
+    "grep  -lE  --untracked  ^(<<<<<<< before|>>>>>>> after) updating",
+    "ls-files  --others  --exclude-standard  *.rej",
+)
+
+
+def check_update(**_: Any) -> list[CheckMessage]:
+    """fanout.E003: nothing that `copier update` could not merge is left; Copier itself exits 0."""
+    git = shutil.which("git") if settings.DEBUG else None
+    # Inside a hook, Git's variables name another repository or index than that of BASE_DIR.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    unmerged: dict[str, None] = {}
+    for command in FIND_UNMERGED if git else ():
+        process = subprocess.run(  # noqa: S603 - no part of the command is anybody's input
+            [str(git), "-c", "core.quotePath=false", *command.split("  ")],
+            cwd=settings.BASE_DIR,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,  # no repository has nothing unmerged
+        )
+        unmerged |= dict.fromkeys(process.stdout.splitlines())
+    hint = "Keep what is right of both sides, then run git add on it."
+    return [
+        Error(f"{path} has changes that an update could not merge.", hint=hint, id="fanout.E003")
+        for path in unmerged
+    ]

@@ -1,0 +1,174 @@
+"""One call of a service for one page: what is sent, what is kept, and the section that comes of it."""
+
+import logging
+import time
+from asyncio import CancelledError
+from collections.abc import Hashable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import httpx
+from django.conf import settings
+
+from fanout.calls.answer import Answer, BadAnswer, Body, Memory, make_answer
+from fanout.calls.headers import REQUEST_ID
+from fanout.calls.last_good import last_good
+from fanout.calls.service import Service
+from fanout.calls.visit import Visit
+from fanout.policies.breaker import Paused
+from fanout.policies.bulkhead import Full
+from fanout.policies.deadline import NEARLY, SHARE
+
+MAX_HEADERS = 100  # of an answer
+TIMEOUTS = (TimeoutError, httpx.TimeoutException)
+State = Literal["ok", "stale", "failed"]
+logger = logging.getLogger("fanout")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """The outcome of one call; times are in seconds, `start` counts from the page's beginning."""
+
+    name: str  # the service's
+    title: str  # the heading
+    state: State
+    start: float
+    duration: float
+    required: bool = False
+    error: str = ""  # why the call failed: for logs and developers, not for visitors
+    age: float = 0.0  # of the answer
+    data: Mapping[str, Any] = field(default_factory=dict)  # the answer, as `read_answer` left it
+    memory: Memory | None = field(default=None, repr=False, compare=False)  # of the answer
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """What to show, each with a `title`; none for a failed section."""
+        items: list[dict[str, Any]] = self.data.get("items", [])
+        return items
+
+
+class Unavailable(BadAnswer):
+    """The service, or the gateway before it, is not there right now."""
+
+
+class Call:
+    """What the sync and the async way of calling share: everything but the waiting."""
+
+    def __init__(self, service: Service, visit: Visit) -> None:
+        """Begin a call that may take `seconds`; the first one of a page may take `most`."""
+        self.seconds = visit.deadline.budget(service.timeout)
+        self.most = min(service.timeout, SHARE * settings.FANOUT_DEADLINE)
+        self.headers = visit.headers
+        self.service = service
+        self._user = str(visit.viewer.pk) if visit.viewer and service.personal else ""
+        self.key = (service.name, service.url, self._user)
+        alone = not service.coalesce or self.seconds < NEARLY * self.most
+        self.flight: Hashable = object() if alone else self.key  # equal if they may be one call
+        self._deadline = visit.deadline
+        self._start = visit.deadline.elapsed()
+
+    def make_request(self) -> httpx.Request:
+        """What to send, in the time that is left. Raises InvalidURL, or TimeoutError if none is.
+
+        Only a personal service learns who the viewer is.
+        """
+        left = self.seconds - self._elapsed()
+        if left <= 0:
+            raise TimeoutError
+        url = self.service.address
+        if self._user:
+            url = url.copy_merge_params({"user": self._user})
+        timeout = dict.fromkeys(("connect", "read", "write", "pool"), left)
+        return httpx.Request("GET", url, headers=self.headers, extensions={"timeout": timeout})
+
+    def find_fresh(self) -> Answer | None:
+        """The answer that makes a call needless, if there is one."""
+        return last_good.find(self.key, self.service.cache_for)
+
+    @contextmanager
+    def guard(self, turn: Future[None]) -> Iterator[None]:
+        """Count the call in the block, and learn from how it ends. Raises Full or Paused."""
+        if not turn.done():
+            raise Full(f"has {self.service.concurrency} calls in flight already")
+        with self.service.breaker.guard(NEARLY * self.most, self._describe, TIMEOUTS):
+            self.service.retries.deposit()
+            yield
+
+    def receive(self, response: httpx.Response) -> Body:
+        """The body of a 2xx, still empty; redirects are not followed. Raises BadAnswer."""
+        if len(response.headers.raw) > MAX_HEADERS:
+            raise BadAnswer(f"answered with more than {MAX_HEADERS} headers")
+        if response.http_version not in ("HTTP/1.1", "HTTP/1.0"):
+            raise BadAnswer(f"answered with {response.http_version}")
+        if not response.is_success:
+            bad = Unavailable if response.status_code in (502, 503, 504) else BadAnswer
+            raise bad(f"answered with status {response.status_code}")
+        return Body(response.headers.get("content-encoding", ""), self.service.max_bytes)
+
+    def spend_retry(self, error: Exception) -> bool:
+        """Take a second try from the budget, if one can help and has time enough. Whether it did."""
+        return (
+            self.service.retry
+            and isinstance(error, Unavailable | httpx.NetworkError | httpx.RemoteProtocolError)
+            and self._elapsed() <= self.seconds / 2
+            and self.service.retries.withdraw()
+        )
+
+    def keep(self, body: Body) -> Answer:
+        """The answer in a whole body, from now on the last good one. Raises BadAnswer."""
+        content = body.finish()
+        answer = make_answer(content, time.time())
+        if self.service.stale_for or self.service.cache_for:
+            last_good.keep(self.key, content, self.service.stale_for)
+        return answer
+
+    def succeed(self, answer: Answer) -> Section:
+        """The section of an answer."""
+        return self._make_section("ok", answer)
+
+    def fail(self, error: Exception, older: Future[Answer | None]) -> Section:
+        """The section after `error`, with an older answer if there is one; logs one line."""
+        answer = older.result() if older.done() else None
+        section = self._make_section("stale" if answer else "failed", answer, self._describe(error))
+        extra = {key: getattr(section, key) for key in ("state", "error", "duration", "age")}
+        extra |= {"service": section.name, "request_id": self.headers[REQUEST_ID]}
+        known = BadAnswer | Paused | Full | httpx.HTTPError | httpx.InvalidURL | TimeoutError
+        trace = None if isinstance(error, known) else error
+        line = f"{section.name} {section.error} ({section.state})"
+        logger.warning("%s", line, extra=extra, exc_info=trace)
+        return section
+
+    def abandon(self) -> None:
+        """End without a section: nobody waits for it any more."""
+
+    def _make_section(self, state: State, answer: Answer | None, error: str = "") -> Section:
+        return Section(
+            name=self.service.name,
+            title=(answer and answer.data["title"]) or self.service.title,
+            state=state,
+            start=self._start,
+            duration=self._elapsed(),
+            required=self.service.required,
+            error=error,
+            age=answer.age if answer else 0.0,
+            data=answer.data if answer else {},
+            memory=answer.memory if answer else None,
+        )
+
+    def _elapsed(self) -> float:
+        return self._deadline.elapsed() - self._start
+
+    def _describe(self, error: BaseException) -> str:
+        match error:
+            case BadAnswer() | Paused() | Full():
+                return str(error)
+            case TimeoutError() | httpx.TimeoutException() | CancelledError():
+                return f"did not answer within {min(self.seconds, self._elapsed()):.2f} s"
+            case httpx.ConnectError():
+                return f"could not be reached: {error}"
+            case httpx.NetworkError() | httpx.RemoteProtocolError():
+                return f"broke off: {str(error) or type(error).__name__}"
+            case _:
+                return f"could not be called: {type(error).__name__}: {error}"

@@ -1,0 +1,135 @@
+"""Call a service and get its section, in the two ways of waiting.
+
+Both go the same way: an answer that is still fresh, else a call that equal ones share, through the
+bulkhead and the breaker, with a second try; and if all that fails, the last good answer.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from concurrent.futures import wait
+from functools import partial
+
+from django.conf import settings
+
+from fanout.calls.answer import Answer
+from fanout.calls.call import Call, Section
+from fanout.calls.httpx_transport import time_limit
+from fanout.calls.last_good import CACHE_SECONDS, last_good
+from fanout.calls.service import Service
+from fanout.calls.transport import get_async_transport, get_transport
+from fanout.calls.visit import Visit
+from fanout.policies.coalescing import ashare, share
+from fanout.telemetry import load_tracing
+
+
+def fetch(service: Service, visit: Visit) -> Section:
+    """Call `service`, blocking this thread. Never raises: what goes wrong is a failed section."""
+    call = _start(service, visit)
+    try:
+        answer = call.find_fresh()
+        if answer is None:
+            answer = share(call.flight, call.seconds, partial(_call, call))
+        return call.succeed(answer)
+    except Exception as error:
+        older = last_good.recall(call.key, service.stale_for)
+        wait([older], visit.deadline.budget(CACHE_SECONDS))
+        return call.fail(error, older)
+
+
+async def afetch(service: Service, visit: Visit) -> Section:
+    """Call `service`, leaving the event loop to others. Raises nothing but a cancellation."""
+    call = _start(service, visit)
+    try:
+        try:
+            answer = call.find_fresh()
+            if answer is None:
+                # pyreqwest goes on with a call that nobody waits for; so it counts, and is of use.
+                stop = settings.FANOUT_TRANSPORT != "pyreqwest"
+                make = partial(_acall, call)
+                answer = await ashare(call.flight, call.seconds, make, stop=stop)
+            return call.succeed(answer)
+        except Exception as error:
+            older = last_good.recall(call.key, service.stale_for)
+            patience = visit.deadline.budget(CACHE_SECONDS)
+            await asyncio.wait([asyncio.wrap_future(older)], timeout=patience)
+            return call.fail(error, older)
+    except asyncio.CancelledError:
+        call.abandon()
+        raise
+
+
+async def afetch_as_completed(
+    services: Iterable[Service], visit: Visit
+) -> AsyncGenerator[Section, None]:
+    """Call all `services` at once; their sections, first come first. To close it ends the calls."""
+    calls = [asyncio.create_task(afetch(service, visit)) for service in services]
+    try:
+        for call in asyncio.as_completed(calls):
+            yield await call
+    finally:
+        for task in calls:
+            task.cancel()
+        await asyncio.wait(calls)
+
+
+def _start(service: Service, visit: Visit) -> Call:
+    """A call, with a span of its own if telemetry is on."""
+    tracing = load_tracing()
+    call: Call = (tracing.TracedCall if tracing else Call)(service, visit)
+    return call
+
+
+def _call(call: Call) -> Answer:
+    turn = call.service.bulkhead.enter()
+    try:
+        with time_limit(call.seconds):
+            if not turn.done():
+                wait([turn], call.seconds / 2)
+            with call.guard(turn):
+                try:
+                    return _exchange(call)
+                except Exception as error:
+                    if not call.spend_retry(error):
+                        raise
+                    return _exchange(call)
+    finally:
+        call.service.bulkhead.leave(turn)
+
+
+async def _acall(call: Call) -> Answer:
+    turn = call.service.bulkhead.enter()
+    try:
+        if not turn.done():
+            await asyncio.wait([asyncio.wrap_future(turn)], timeout=call.seconds / 2)
+        with call.guard(turn):
+            try:
+                return await _aexchange(call)
+            except Exception as error:
+                if not call.spend_retry(error):
+                    raise
+                return await _aexchange(call)
+    finally:
+        call.service.bulkhead.leave(turn)
+
+
+def _exchange(call: Call) -> Answer:
+    response = get_transport().handle_request(call.make_request())
+    try:
+        body = call.receive(response)
+        for chunk in response.iter_raw():
+            body.add(chunk)
+    finally:
+        response.close()
+    return call.keep(body)
+
+
+async def _aexchange(call: Call) -> Answer:
+    async with get_async_transport() as transport:
+        response = await transport.handle_async_request(call.make_request())
+        try:
+            body = call.receive(response)
+            async for chunk in response.aiter_raw():
+                body.add(chunk)
+        finally:
+            await response.aclose()
+    return call.keep(body)

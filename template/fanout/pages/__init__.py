@@ -1,0 +1,1 @@
+"""Many calls become a page, at once or piece by piece."""

@@ -1,0 +1,107 @@
+"""The HTML of a section, made once for all pages that show the same answer in the same way."""
+
+import logging
+from dataclasses import replace
+from functools import cache, lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.template import engines
+from django.template.loader import select_template
+from django.templatetags.static import static
+from django.urls import reverse
+from jinja2 import Environment, nodes
+from jinja2.filters import FILTERS
+from jinja2.meta import find_referenced_templates, find_undeclared_variables
+from jinja2.tests import TESTS
+
+from fanout.calls.call import Section
+
+logger = logging.getLogger("fanout")
+_METHODS = frozenset(dir(dict))
+STABLE = {"name", "title", "items", "data"}  # what a section has of its answer alone
+
+
+def show_section(
+    section: Section, request: HttpRequest, *, strict: bool = False
+) -> tuple[Section, str]:
+    """The section and its HTML; without, and failed, if its template raises. If `strict`, so does this."""
+    if section.state == "failed":
+        return section, ""
+    try:
+        return section, render_section(section, request)
+    except Exception:
+        if strict:
+            raise
+        logger.exception("%s has a template that fails", section.name)
+        return replace(section, state="failed", error="has a template that fails"), ""
+
+
+def render_section(section: Section, request: HttpRequest) -> str:
+    """The section's HTML, made by its own template or by the default one; raises what that raises."""
+    engine: Any = engines["jinja2"]
+    select = _select_template.__wrapped__ if engine.env.auto_reload else _select_template
+    template = select(engine, section.name)
+    memory = section.memory
+    if not _is_stable(template.template) or not memory or not memory.recognize(section.data):
+        return str(template.render({"section": section}, request))
+    key = (template.template, section.name)
+    if key not in memory.html:
+        memory.html[key] = template.render({"section": section}, request)
+    return memory.html[key]
+
+
+@cache
+def _select_template(engine: Any, name: str) -> Any:
+    return select_template([f"sections/{name}.html", "sections/default.html"], using=engine.name)
+
+
+@lru_cache(1000)
+def _is_stable(template: Any) -> bool:
+    """A template that is loaded anew, since its file has changed, is another one."""
+    return is_stable(template.environment, template.name)
+
+
+def is_stable(environment: Environment, name: str) -> bool:
+    """Whether the template `name` makes the same of a section whenever the answer is the same.
+
+    It does if it uses nothing but the section, nothing of that but STABLE, and Jinja's own filters
+    and tests. Those that call others by their names do not count.
+    """
+    if environment.extensions or environment.finalize or not environment.loader:
+        return False
+    plain = environment.overlay()
+    plain.globals = {}  # so that these are undeclared too
+    tree = plain.parse(environment.loader.get_source(environment, name)[0])
+    uses = [node for node in tree.find_all(nodes.Name) if node.name == "section"]
+    parts = [part for part in tree.find_all(nodes.Getattr) if part.node in uses]
+    filters = {node.name for node in tree.find_all(nodes.Filter)}
+    tests = {node.name for node in tree.find_all(nodes.Test)}
+    return (
+        find_undeclared_variables(tree) <= {"section"}
+        and not list(find_referenced_templates(tree))
+        and all(node.name != "self" for node in tree.find_all(nodes.Name))
+        and len(parts) == len(uses)
+        and all(part.attr in STABLE for part in parts)
+        and not filters & {"random", "map", "select", "reject", "selectattr", "rejectattr"}
+        and all(environment.filters.get(name) is FILTERS.get(name) for name in filters)
+        and all(environment.tests.get(name) is TESTS.get(name) for name in tests)
+    )
+
+
+class _Environment(Environment):
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """As Jinja does it, without two exceptions for every key of an answer."""
+        if type(obj) is dict and attribute not in _METHODS:
+            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
+
+
+def environment(**options: Any) -> Environment:
+    """Jinja with what every page needs: `static()`, `url()` and the site's `title`."""
+    environment = _Environment(trim_blocks=True, lstrip_blocks=True, **options)
+    # A look-up in the manifest takes 8 us, and a page makes several.
+    get_static = static if settings.DEBUG else lru_cache(1024)(static)
+    environment.globals.update(static=get_static, url=reverse, title=settings.FANOUT_TITLE)
+    return environment

@@ -1,0 +1,106 @@
+"""The response that shows a page while its services still answer."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.http import StreamingHttpResponse
+from django.template.loader import get_template, render_to_string
+from django.utils.safestring import SafeString
+
+from fanout.calls.call import Section
+from fanout.calls.service import services
+from fanout.calls.visit import Visit
+from fanout.pages.rendering import show_section
+from fanout.pages.response import Page, make_context, make_timings, set_headers
+
+CUT = SafeString("<!-- sections -->")  # where the page is parted to let them in
+
+
+async def stream_page(
+    visit: Visit, template: str, style: str, sections: AsyncGenerator[Section, None]
+) -> "StreamedPageResponse":
+    """The response, once its status is known: when every required service has answered."""
+    required = {service.name for service in services() if service.required}
+    arrived = []
+    while required:
+        section = await anext(sections)
+        arrived.append(section)
+        required.discard(section.name)
+    return StreamedPageResponse(visit, template, style, arrived, sections)
+
+
+class StreamedPageResponse(StreamingHttpResponse):
+    """A page in parts: its shell, each section when it arrives, and the end.
+
+    `page` is what has been sent; a section that has not arrived yet is empty.
+    """
+
+    def __init__(
+        self,
+        visit: Visit,
+        template: str,
+        style: str,
+        arrived: Iterable[Section],
+        arriving: AsyncGenerator[Section, None],
+    ) -> None:
+        """Render the shell with the sections that have `arrived`; others come when they are there."""
+        self._visit, self._template = visit, template
+        self._waiting = {
+            s.name: Section(name=s.name, title=s.title, state="ok", start=0.0, duration=0.0)
+            for s in services()
+        }
+        self.page = Page(style=style, sections=tuple(self._waiting.values()), duration=0.0)
+        first = "".join(map(self._add, arrived))
+        shell, _ = self._render()
+        self._parts = self._stream(shell + first, arriving)
+        super().__init__(self._parts, status=self.page.status)
+        set_headers(self, visit)
+        self.headers["Cache-Control"] = "no-store"  # whether it will be complete is not known
+        self.headers["X-Accel-Buffering"] = "no"  # nginx and others keep parts back without it
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The parts; whoever stops taking them stops the calls, which Django alone would not."""
+        async with aclosing(self._parts):
+            async for part in super().__aiter__():
+                yield part
+
+    async def _stream(
+        self, shell: str, arriving: AsyncGenerator[Section, None]
+    ) -> AsyncGenerator[str, None]:
+        async with aclosing(arriving):
+            yield shell
+            if self._visit.request.method == "HEAD":
+                return
+            async for section in arriving:
+                yield self._add(section)
+        _, end = self._render()
+        yield end
+        if settings.FANOUT_COMPARE:  # what buffered pages say in a header
+            yield f"<!-- Server-Timing: {make_timings(self.page, self.page.duration)} -->\n"
+
+    def _add(self, section: Section) -> str:
+        """The HTML of a section, which from now on is part of the page."""
+        section, html = show_section(section, self._visit.request)
+        del self._waiting[section.name]
+        sections = [section if section.name == s.name else s for s in self.page.sections]
+        duration = self._visit.deadline.elapsed()
+        self.page = replace(self.page, sections=tuple(sections), duration=duration)
+        template: Any = get_template(self._template, using="jinja2")
+        context = make_context(self.page, self._visit, sections=[(section, html)], slot=True)
+        block = template.template.blocks["sections"]
+        return "".join(block(template.template.new_context(context)))
+
+    def _render(self) -> tuple[str, str]:
+        """The page before its sections, and after them."""
+        parts = {"sections": CUT, "waiting": self._waiting.values(), "template": self._template}
+        context = make_context(self.page, self._visit, **parts)
+        html = render_to_string("fanout/stream.html", context, self._visit.request, using="jinja2")
+        shell, cut, end = html.partition(CUT)
+        if not cut:
+            message = f"{self._template} has no block named sections: they are streamed to there."
+            raise ImproperlyConfigured(message)
+        return shell, end

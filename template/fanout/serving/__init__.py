@@ -1,0 +1,1 @@
+"""Django made fit for production: entries, middleware, static files, log-in, health, checks."""

@@ -1,0 +1,50 @@
+"""The ASGI entry: Django, plus a lifespan that opens the connection pool and closes it."""
+
+from contextlib import AsyncExitStack
+from typing import Any
+
+import django
+from django.conf import settings
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+from django.core.exceptions import ImproperlyConfigured
+
+from fanout.calls.transport import pool
+from fanout.serving.checks import refuse_unready
+from fanout.serving.handler import Application, Handler, Message, Receive, Send
+from fanout.serving.static_files import with_static_files
+from fanout.telemetry import load_tracing
+
+
+def get_asgi_application() -> Application:
+    """The site for ASGI servers, with its static files."""
+    django.setup(set_prefix=False)
+    tracing = load_tracing()
+    handler: Any = tracing.TracedHandler() if tracing else Handler()
+    handler = ASGIStaticFilesHandler(handler) if settings.DEBUG else with_static_files(handler)
+
+    async def application(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        else:
+            await handler(scope, receive, send)
+
+    return application
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    """https://asgi.readthedocs.io/en/latest/specs/lifespan.html; a refusal to start is a message."""
+    await receive()
+    async with AsyncExitStack() as stack:
+        try:
+            refuse_unready()
+            await stack.enter_async_context(pool())
+            if tracing := load_tracing():
+                stack.enter_context(tracing.sdk.run())
+        except Exception as error:  # else servers take it for an entry without lifespan, and serve
+            known = isinstance(error, ImproperlyConfigured)
+            message = str(error) if known else f"{type(error).__name__}: {error}"
+            await send({"type": "lifespan.startup.failed", "message": message})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+    await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,158 @@
+"""System checks: what must be in order before the site answers anybody."""
+
+import inspect
+import re
+from hashlib import sha256
+from ipaddress import ip_network
+from typing import Any
+
+import httpx
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, run_checks
+from django.core.checks.security.base import check_secret_key
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import storages
+from django.test.utils import override_settings
+from django.utils.module_loading import import_string
+
+from fanout.calls.answer import is_safe_link
+from fanout.calls.service import SECONDS, Service, find_problems, services
+from fanout.calls.transport import TRANSPORTS
+from fanout.serving.handler import MADE_FROM
+
+KEY = "DJANGO_SECRET_KEY"
+
+
+def check_production(**_: Any) -> list[CheckMessage]:
+    """fanout.E001: in production, everything that has no safe default is set."""
+    missing = [] if settings.DEBUG else _find_missing()
+    message = f"Not set, but needed in production: {', '.join(missing)}."
+    hint = "Set them in the environment or in .env, or DJANGO_DEBUG=true for development."
+    return [Error(message, hint=hint, id="fanout.E001")] if missing else []
+
+
+def check_key(**_: Any) -> list[CheckMessage]:
+    """fanout.E006: in production, the key is none that `check --deploy` would only warn of."""
+    if settings.DEBUG or not check_secret_key(None) or KEY in _find_missing():
+        return []
+    message = f"{KEY} can be guessed: it is short, plain, or made for development."
+    hint = 'Make one by python -c "import secrets; print(secrets.token_urlsafe(50))".'
+    return [Error(message, hint=hint, id="fanout.E006")]
+
+
+def check_urls(**_: Any) -> list[CheckMessage]:
+    """fanout.E002: the URL of a service, and that of the cache, is one that can be used."""
+    messages = [
+        f"{service.name.upper()}_URL is not an http(s) address."
+        for service in _get_services()
+        if service.url and not _is_callable(service.url)
+    ]
+    if settings.CACHE_URL and not re.match("((redis|valkey)s?|unix)://", settings.CACHE_URL):
+        messages.append("CACHE_URL is not an address like redis://host:6379/0.")
+    return [Error(message, id="fanout.E002") for message in messages]
+
+
+def check_options(**_: Any) -> list[CheckMessage]:
+    """fanout.W001: FANOUT names services that there are. fanout.E004: settings have known values."""
+    problems = []
+    words, accepts = SECONDS
+    if not accepts(settings.FANOUT_DEADLINE):
+        problems.append(f"FANOUT_DEADLINE is {words}, not {settings.FANOUT_DEADLINE!r}.")
+    if (name := settings.FANOUT_TRANSPORT) not in TRANSPORTS:
+        problems.append(f"FANOUT_TRANSPORT is {' or '.join(TRANSPORTS)}, not {name!r}.")
+    if not _are_proxies(proxies := settings.FORWARDED_ALLOW_IPS):
+        problems.append(f"FORWARDED_ALLOW_IPS is * or addresses or networks, not {proxies!r}.")
+    if "fanout" not in settings.CACHES:
+        problems.append(
+            "CACHES has no 'fanout', which log-ins and services need: see config/base.py."
+        )
+    messages: list[CheckMessage] = []
+    hint = f"The services are {', '.join(settings.FANOUT_SERVICES)}."
+    for name, options in settings.FANOUT.items():
+        if name not in settings.FANOUT_SERVICES:
+            message = f"FANOUT has options for {name!r}, which is not a service."
+            messages.append(Warning(message, hint=hint, id="fanout.W001"))
+        else:
+            found = find_problems(options, settings.FANOUT_SERVICES[name])
+            problems += [f"FANOUT[{name!r}]: {problem}" for problem in found]
+    return messages + [Error(problem, id="fanout.E004") for problem in problems]
+
+
+def check_deployment(**_: Any) -> list[CheckMessage]:
+    """What `check --deploy` says of middleware that it does not know by name, and fanout.I001."""
+    classes = [getattr(import_string(path), "__mro__", ()) for path in settings.MIDDLEWARE]
+    names = [f"{base.__module__}.{base.__qualname__}" for bases in classes for base in bases]
+    said = run_checks(tags=[Tags.security], include_deployment_checks=True)
+    with override_settings(MIDDLEWARE=names):
+        messages = run_checks(tags=[Tags.security], include_deployment_checks=True)
+    messages = [message for message in messages if message not in said]
+    if not settings.SECURE_SSL_REDIRECT:
+        hint = "Set FORWARDED_ALLOW_IPS to the address of the proxy that brings https."
+        messages.append(Info("http is not redirected to https.", hint=hint, id="fanout.I001"))
+    return messages
+
+
+def check_static_files(**_: Any) -> list[CheckMessage]:
+    """fanout.E005: in production, there are the files that pages name by their hashes."""
+    try:
+        collected = settings.DEBUG or getattr(storages["staticfiles"], "hashed_files", True)
+    except ValueError:  # half a manifest
+        collected = False
+    error = Error("No static files are collected.", hint="Run manage.py collectstatic.")
+    error.id = "fanout.E005"
+    return [] if collected else [error]
+
+
+def check_handler(**_: Any) -> list[CheckMessage]:
+    """fanout.W002: the Django here has the handler that ours was made from."""
+    hint = (
+        "Update from the template. Until it knows this Django, import get_asgi_application from "
+        "django.core.asgi in config/asgi.py, and silence this check."
+    )
+    message = "This Django has another {} than fanout/serving/handler.py was made from."
+    return [
+        Warning(message.format(method.__qualname__), hint=hint, id="fanout.W002")
+        for method, known in MADE_FROM.items()
+        if sha256(inspect.getsource(method).encode()).hexdigest()[:12] not in known
+    ]
+
+
+def refuse_unready() -> None:
+    """Raise ImproperlyConfigured, naming everything at once, unless this site may be served."""
+    if problems := [p for check in REFUSALS for p in check() if p.is_serious()]:
+        sentences = (sentence for p in problems for sentence in (p.msg, p.hint))
+        raise ImproperlyConfigured(" ".join(filter(None, sentences)))
+
+
+REFUSALS = (check_production, check_key, check_options, check_urls, check_static_files)
+
+
+def _find_missing() -> list[str]:
+    missing = []
+    try:
+        settings.SECRET_KEY  # noqa: B018 - Django refuses an empty one when it is read
+    except ImproperlyConfigured:
+        missing.append(KEY)
+    if not settings.ALLOWED_HOSTS:
+        missing.append("DJANGO_ALLOWED_HOSTS")
+    return missing + [f"{s.name.upper()}_URL" for s in _get_services() if not s.url]
+
+
+def _get_services() -> list[Service]:
+    """The services, if their options are in order; if not, that is what has to be said first."""
+    return [] if any(message.is_serious() for message in check_options()) else services()
+
+
+def _are_proxies(text: str) -> bool:
+    try:
+        return text in ("", "*") or all(ip_network(proxy.strip()) for proxy in text.split(","))
+    except ValueError:
+        return False
+
+
+def _is_callable(url: str) -> bool:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return False
+    return bool(parsed.scheme and parsed.host) and is_safe_link(url)

@@ -1,0 +1,109 @@
+"""Django's ASGI handler, which takes no thread for a request that needs none.
+
+Django starts a thread for every request, to tell its signals and to close the response there. What
+that is for, connections of the database and caches, only exists if something else of the request
+ran in a thread. If so, or if anybody else listens to the signals, all is done as Django does it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import closing
+from io import BytesIO
+from typing import IO, Any
+
+from asgiref.sync import SyncToAsync, sync_to_async
+from django.core import signals
+from django.core.cache import close_caches
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.handlers.base import reset_urlconf
+from django.db import close_old_connections, connections, reset_queries
+from django.dispatch import Signal
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+from fanout.calls.headers import mark_request, mark_response
+
+# Django's own receivers: nothing to do for them while no connection is open.
+IDLE = {reset_queries, close_old_connections, close_caches, reset_urlconf}
+
+# What this has in place of Django's own, by its source in 5.2 and 6.0, and in 6.1: a system check compares.
+MADE_FROM: dict[Callable[..., Any], set[str]] = {
+    ASGIHandler.__call__: {"f756809e9c93"},
+    ASGIHandler.handle: {"98faeb5bef80", "c91f27c7fcdc"},
+    HttpResponseBase.close: {"84589f5b23ac"},
+}
+
+Message = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Coroutine[Any, Any, None]]
+
+
+class Handler(ASGIHandler):
+    """Handles one request after another, each as far as possible on the event loop."""
+
+    async def handle(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Receive the request, get its response, send it; a visitor who goes away ends that."""
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        with closing(body):
+            set_script_prefix(get_script_prefix(scope))
+            if _must_tell(signals.request_started, self.__class__):
+                await signals.request_started.asend(sender=self.__class__, scope=scope)
+            request, error = self.create_request(scope, body)
+            if request:
+                mark_request(request)
+            if error:
+                await self.send_response(error, send)
+            await self._finish(error or await self.respond(request, receive, send))
+
+    async def respond(self, request: Any, receive: Receive, send: Send) -> HttpResponseBase | None:
+        """The response, sent; none if the visitor went away before there was one."""
+        response = None
+        errors: BaseExceptionGroup | None = None
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                listener = tasks.create_task(self.listen_for_disconnect(receive))
+                response = await self.run_get_response(request)
+                mark_response(request, response)
+                await self.send_response(response, send)
+                listener.cancel()
+        except BaseExceptionGroup as group:
+            _, errors = group.split(RequestAborted)
+        if errors:
+            raise errors.exceptions[0] if len(errors.exceptions) == 1 else errors
+        return response
+
+    async def _finish(self, response: HttpResponseBase | None) -> None:
+        if response is None:
+            if _must_tell(signals.request_finished, self.__class__):
+                await signals.request_finished.asend(sender=self.__class__)
+        elif _must_tell(signals.request_finished, self.__class__):
+            await sync_to_async(response.close)()
+        else:
+            response.close()
+
+    async def read_body(self, receive: Receive) -> IO[bytes]:
+        """The body of the request; none needs no file that could roll over to a disk."""
+        message = await receive()
+        if message["type"] == "http.request" and not any(map(message.get, ("body", "more_body"))):
+            return BytesIO()
+        first = [message]
+
+        async def receive_again() -> Message:
+            return first.pop() if first else await receive()
+
+        body: IO[bytes] = await super().read_body(receive_again)
+        return body
+
+
+def _must_tell(signal: Signal, sender: type) -> bool:
+    """Whether there is somebody who has to be told as Django does it."""
+    used = SyncToAsync.thread_sensitive_context.get() in SyncToAsync.context_to_thread_executor
+    if used or any(c.connection for c in connections.all(initialized_only=True)):
+        return True
+    sync, others = signal._live_receivers(sender)
+    return bool(others) or not IDLE.issuperset(sync)

@@ -1,0 +1,35 @@
+"""The log in production: one JSON object per line, whatever is in it."""
+
+import sys
+from typing import Any
+
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter as BaseFormatter
+
+from fanout.calls.headers import request_id
+
+NAMES = {"levelname": "level", "name": "logger", "exc_info": "exception"}
+LEFT_OUT = ("request", "color_message")  # Django's holds the visitor's query, uvicorn's escapes
+
+
+class JsonFormatter(BaseFormatter):
+    """`time` (UTC), `level`, `logger`, `message`, and the fields that a line brings."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["levelname", "name", "message"],
+            rename_fields=NAMES,
+            reserved_attrs=[*RESERVED_ATTRS, *LEFT_OUT],
+            timestamp="time",
+        )
+
+    def add_fields(self, log_data: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        """Add the ids of the request, and those of its trace if anything traces."""
+        super().add_fields(log_data, *args, **kwargs)
+        if known := request_id.get():
+            log_data.setdefault("request_id", known)
+        if trace := sys.modules.get("opentelemetry.trace"):
+            context = trace.get_current_span().get_span_context()
+            if context.is_valid:
+                log_data["trace_id"] = trace.format_trace_id(context.trace_id)
+                log_data["span_id"] = trace.format_span_id(context.span_id)

@@ -1,0 +1,31 @@
+"""The WSGI entry: Django, unless the site is not ready to be served."""
+
+from wsgiref.types import WSGIApplication
+
+import django
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from fanout.calls.headers import mark_request, mark_response
+from fanout.serving.checks import refuse_unready
+from fanout.serving.static_files import with_static_files_wsgi
+from fanout.telemetry import load_tracing
+
+
+class Handler(WSGIHandler):
+    """Handles one request after another; all that is logged for one has its id, and the answer too."""
+
+    def get_response(self, request: HttpRequest) -> HttpResponseBase:
+        mark_request(request)
+        response = super().get_response(request)
+        mark_response(request, response)
+        return response
+
+
+def get_wsgi_application() -> WSGIApplication:
+    """The site for WSGI servers, which have no other moment than this to refuse to start."""
+    django.setup(set_prefix=False)
+    refuse_unready()
+    tracing = load_tracing()
+    return with_static_files_wsgi(tracing.TracedWSGIHandler() if tracing else Handler())

@@ -1,0 +1,100 @@
+"""A call: with which others it may be one, what it learns, and when it is worth a second try."""
+
+import asyncio
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from pytest_django import Settings
+
+from engine.test_breaker import Clock
+from engine.visitors import make_visit
+from fanout.calls.answer import BadAnswer
+from fanout.calls.call import Call, Unavailable
+from fanout.calls.service import Service
+from fanout.policies.breaker import FAILURES, Breaker, Paused
+
+GIVEN_UP = [TimeoutError(), httpx.ReadTimeout(""), asyncio.CancelledError()]
+
+
+def make_call(user: str = "", seconds: float = 60.0, **options: Any) -> Call:
+    """A call for the page of a user."""
+    viewer: Any = SimpleNamespace(pk=user) if user else None
+    service = Service(name="alpha", url="http://alpha.test/", **options)
+    return Call(service, make_visit(viewer, seconds))
+
+
+@pytest.mark.parametrize("error", GIVEN_UP)
+def test_a_paused_service_says_of_a_timeout_what_its_calls_say(error: BaseException) -> None:
+    call = make_call(timeout=0.0)
+    turn = call.service.bulkhead.enter()
+    for _ in range(FAILURES):
+        with suppress(type(error)), call.guard(turn):
+            raise error
+    sentence = "is not called after 5 failures: did not answer within 0.00 s"
+    with pytest.raises(Paused, match=f"^{sentence}$"), call.guard(turn):
+        raise AssertionError
+
+
+def test_equal_calls_may_be_one(settings: Settings) -> None:
+    settings.FANOUT_DEADLINE = 60.0
+    assert make_call().flight == make_call(user="1").flight
+    assert make_call(user="1", personal=True).flight == make_call(user="1", personal=True).flight
+    assert make_call(user="1", personal=True).flight != make_call(user="2", personal=True).flight
+    assert make_call(user="1", personal=True).flight != make_call(personal=True).flight
+    assert make_call(coalesce=False).flight != make_call(coalesce=False).flight
+    assert make_call(seconds=1.0).flight != make_call(seconds=1.0).flight
+
+
+@pytest.mark.parametrize(
+    ("response", "error"),
+    [
+        (httpx.Response(200, headers=[("X", "1")] * 101), "answered with more than 100 headers"),
+        (
+            httpx.Response(200, extensions={"http_version": b"HTTP/3.0"}),
+            "answered with HTTP/3.0",
+        ),
+    ],
+)
+def test_what_no_service_sends_is_refused(response: httpx.Response, error: str) -> None:
+    with pytest.raises(BadAnswer, match=error):
+        make_call().receive(response)
+
+
+@pytest.mark.parametrize(
+    ("error", "may"),
+    [
+        (httpx.ConnectError(""), True),
+        (httpx.ReadError(""), True),
+        (httpx.RemoteProtocolError(""), True),
+        (Unavailable(), True),
+        (BadAnswer(), False),
+        (httpx.ConnectTimeout(""), False),
+        (httpx.ReadTimeout(""), False),
+        (TimeoutError(), False),
+        (httpx.UnsupportedProtocol(""), False),
+    ],
+)
+def test_only_what_may_be_over_at_once_is_worth_a_second_try(error: Exception, may: bool) -> None:
+    assert make_call(timeout=30.0).spend_retry(error) is may
+
+
+@pytest.mark.parametrize(("waited", "state"), [(8.0, "closed"), (9.5, "open")])
+def test_visitors_who_go_away_say_nothing_of_a_service_that_had_no_time(
+    settings: Settings, waited: float, state: str
+) -> None:
+    settings.FANOUT_DEADLINE = 60.0
+    call, clock = make_call(timeout=10.0), Clock()
+    call.service.breaker = Breaker("alpha", 5.0, clock)
+    for _ in range(FAILURES):
+        with suppress(asyncio.CancelledError), call.guard(call.service.bulkhead.enter()):
+            clock.now += waited
+            raise asyncio.CancelledError
+    assert call.service.breaker.state == state
+
+
+def test_a_call_without_time_is_not_made() -> None:
+    with pytest.raises(TimeoutError):
+        make_call(seconds=0.0).make_request()

@@ -1,0 +1,187 @@
+"""What a page does when its services fail, for every option of a service."""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.test import Client
+from django.urls import reverse
+from pytest_django import Settings
+
+from engine.conftest import BREAK_OFF, Get, Script
+from fanout.calls import fetch
+from fanout.calls.call import Section
+from fanout.calls.last_good import _name, last_good
+from fanout.calls.service import services
+from fanout.policies.breaker import FAILURES
+
+
+@pytest.fixture
+def options(script: Script, settings: Settings) -> dict[str, Any]:
+    """The options of `beta`, which a test may change."""
+    options: dict[str, Any] = settings.FANOUT["beta"]
+    return options
+
+
+@pytest.fixture
+def beta(get: Get, style: str) -> Callable[[], Section]:
+    """Get the page, and of that beta's section."""
+    return lambda: get(style).page.sections[1]
+
+
+def test_an_answer_is_shown_stale_when_a_call_fails(
+    get: Get, style: str, script: Script, caplog: pytest.LogCaptureFixture
+) -> None:
+    script.statuses = [200, 500]
+    assert get(style).page.complete
+    response = get(style)
+    alpha, beta = response.page.sections
+    assert (alpha.state, beta.state, beta.title) == ("ok", "stale", "Answer 1")
+    assert 0 < beta.age < 60
+    assert beta.error == "answered with status 500"
+    assert response.status_code == 200
+    html = response.getvalue().decode()
+    assert response.headers.get("X-Fanout-Complete", "false") == "false"  # streamed: not said
+    assert response.headers["Cache-Control"] == "no-store"
+    assert ";desc=stale" in response.headers.get("Server-Timing", html)
+    assert "Answer 1" in html
+    assert re.search(r"As it was \d+ seconds? ago", html)
+    [record] = [record for record in caplog.records if record.name == "fanout"]
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == "beta answered with status 500 (stale)"
+    assert vars(record)["age"] == beta.age
+
+
+def test_all_stale_is_a_page(get: Get, style: str, script: Script, settings: Settings) -> None:
+    settings.FANOUT_SERVICES = {"beta": settings.FANOUT_SERVICES["beta"]}
+    settings.FANOUT["beta"]["required"] = True
+    script.statuses = [200, 500]
+    get(style)
+    assert get(style).status_code == 200
+
+
+def test_nothing_is_shown_that_may_not_be_stale(
+    beta: Callable[[], Section], script: Script, options: dict[str, Any]
+) -> None:
+    options["stale_for"] = 0
+    script.statuses = [200, 500]
+    assert beta().state == "ok"
+    assert beta().state == "failed"
+
+
+def test_what_another_process_knew_is_shown_stale(
+    beta: Callable[[], Section],
+    script: Script,
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    backend = "django.core.cache.backends.filebased.FileBasedCache"
+    settings.CACHES = {"fanout": {"BACKEND": backend, "LOCATION": tmp_path}}
+    script.statuses = [500]
+    value = (time.time() - 60, '{"title": "From elsewhere"}')
+    caches["fanout"].set(_name(("beta", settings.FANOUT_URLS["beta"], "")), value)
+    section = beta()
+    assert (section.state, section.title) == ("stale", "From elsewhere")
+    assert section.age >= 60
+
+
+def test_a_page_that_has_all_it_needs_asks_no_cache(
+    beta: Callable[[], Section], script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(last_good, "_read", lambda *arguments: asked.append(arguments))
+    script.statuses = [200, 500]
+    assert [beta().state for _ in range(2)] == ["ok", "stale"]
+    assert asked == []
+
+
+@pytest.mark.parametrize("stale_for", [300, 0])
+def test_an_answer_is_reused_while_it_is_fresh(
+    beta: Callable[[], Section], script: Script, options: dict[str, Any], stale_for: float
+) -> None:
+    options |= {"cache_for": 60, "stale_for": stale_for}
+    assert [(beta().state, beta().title) for _ in range(2)] == [("ok", "Answer 1")] * 2
+    assert len(script.calls) == 1
+
+
+@pytest.mark.parametrize("status", [502, 503, 504, BREAK_OFF])
+def test_a_call_that_may_help_is_repeated(
+    beta: Callable[[], Section], script: Script, status: int
+) -> None:
+    script.statuses = [status]
+    assert (beta().title, len(script.calls)) == ("Answer 2", 2)
+
+
+def test_but_only_once(beta: Callable[[], Section], script: Script) -> None:
+    script.statuses = [503, 503]
+    assert (beta().state, len(script.calls)) == ("failed", 2)
+
+
+@pytest.mark.parametrize("status", [500, 404, 429, 302])
+def test_other_calls_are_not_repeated(
+    beta: Callable[[], Section], script: Script, status: int
+) -> None:
+    script.statuses = [status]
+    assert (beta().state, len(script.calls)) == ("failed", 1)
+
+
+def test_nor_is_one_too_many(beta: Callable[[], Section], script: Script) -> None:
+    script.statuses = [503, 200, 503, 200, 503]
+    assert [beta().state for _ in range(3)] == ["ok", "stale", "ok"]
+    assert len(script.calls) == 4
+
+
+def test_nor_where_it_is_switched_off(
+    beta: Callable[[], Section], script: Script, options: dict[str, Any]
+) -> None:
+    options["retry"] = False
+    script.statuses = [503]
+    assert (beta().state, len(script.calls)) == ("failed", 1)
+
+
+def test_a_service_that_keeps_failing_is_not_called_for_a_while(
+    beta: Callable[[], Section], script: Script
+) -> None:
+    script.statuses = [500] * 2 * FAILURES
+    assert [beta().error for _ in range(FAILURES)] == ["answered with status 500"] * FAILURES
+    assert beta().error == "is not called after 5 failures: answered with status 500"
+    assert len(script.calls) == FAILURES
+
+
+def test_too_many_calls_at_once_wait_and_then_fail(
+    beta: Callable[[], Section], script: Script, options: dict[str, Any]
+) -> None:
+    options |= {"concurrency": 1, "timeout": 0.1}
+    [service] = [service for service in services() if service.name == "beta"]
+    turn = service.bulkhead.enter()
+    assert beta().error == "has 1 calls in flight already"
+    service.bulkhead.leave(turn)
+    options["timeout"] = 30.0
+    assert beta().state == "ok"
+    assert len(script.calls) == 1
+
+
+def test_a_thread_waits_for_its_turn_half_of_its_time(
+    client: Client, script: Script, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(fetch, "wait", lambda turns, seconds: waits.append(seconds))
+    options["concurrency"] = 1
+    [service] = [service for service in services() if service.name == "beta"]
+    turn = service.bulkhead.enter()
+    client.get(reverse("compare-sync"))
+    service.bulkhead.leave(turn)
+    assert waits[0] == 15.0
+    assert script.calls == []
+
+
+def test_a_body_has_a_limit(
+    beta: Callable[[], Section], script: Script, options: dict[str, Any]
+) -> None:
+    options["max_bytes"] = 5
+    assert beta().error == "answered with more than 5 bytes"

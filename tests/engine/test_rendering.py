@@ -1,0 +1,199 @@
+"""The HTML of a section is made once for equal answers, if its template has nothing else to say."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+from django.template import engines
+from django.test import RequestFactory
+from jinja2 import DictLoader, Environment, UndefinedError
+from pytest_django import Settings
+
+from fanout.calls.answer import SMALL, BadAnswer, Memory, make_answer
+from fanout.calls.call import Section
+from fanout.pages.rendering import environment as get_environment
+from fanout.pages.rendering import is_stable, render_section
+
+
+@pytest.fixture
+def request_(rf: RequestFactory) -> HttpRequest:
+    """A visitor's request."""
+    request = rf.get("/")
+    request.user = AnonymousUser()
+    return request
+
+
+@pytest.fixture(params=[False, True], ids=["production", "auto reload"])
+def write(request: pytest.FixtureRequest, settings: Settings, templates: Path) -> Any:
+    """Write alpha's template, in a project whose templates are reloaded or not."""
+    jinja2: dict[str, Any] = settings.TEMPLATES[0]
+    options = {**jinja2["OPTIONS"], "auto_reload": request.param}
+    settings.TEMPLATES = [{**jinja2, "OPTIONS": options}]
+    folder = templates / "sections"
+    folder.mkdir()
+
+    def write(html: str) -> None:
+        (folder / "alpha.html").write_text(html, encoding="utf-8")
+
+    return write
+
+
+def make_section(body: bytes, name: str = "alpha", seen: int = 1) -> Section:
+    """The section of an answer that has come before, so many times."""
+    answer = make_answer(body, 0.0)
+    for _ in range(seen):
+        assert answer.memory
+        answer.memory.recognize({})
+    return Section(
+        name=name,
+        title="Title",
+        state="ok",
+        start=0.0,
+        duration=0.0,
+        data=answer.data,
+        memory=answer.memory,
+    )
+
+
+def test_an_answer_that_comes_again_and_again_is_rendered_once(
+    write: Any, request_: HttpRequest
+) -> None:
+    write("{{ section.title }}{{ section.data.n }}")
+    first = render_section(make_section(b'{"n": 1}', seen=0), request_)
+    second = render_section(make_section(b'{"n": 1}', seen=0), request_)
+    assert first == second == "Title1"
+    assert first is not second
+    assert render_section(make_section(b'{"n": 1}'), request_) is second
+    assert render_section(make_section(b'{"n": 2}'), request_) == "Title2"
+
+
+def test_each_section_has_its_own_html(write: Any, request_: HttpRequest) -> None:
+    write("alpha's")
+    alpha = render_section(make_section(b'{"n": 3}'), request_)
+    beta = render_section(make_section(b'{"n": 3}', "beta"), request_)
+    gamma = render_section(make_section(b'{"n": 3}', "gamma"), request_)
+    assert alpha == "alpha's"
+    assert 'id="section-beta-title"' in beta
+    assert 'id="section-gamma-title"' in gamma
+
+
+def test_what_one_page_changes_is_not_shown_on_another(write: Any, request_: HttpRequest) -> None:
+    write("{{ section.data.n }}")
+    for _ in range(2):
+        changed: Any = make_section(b'{"n": 7}')
+        changed.data["n"] = "changed"
+        assert render_section(changed, request_) == "changed"
+        assert render_section(make_section(b'{"n": 7}'), request_) == "7"
+
+
+def test_large_answers_are_not_remembered(write: Any, request_: HttpRequest) -> None:
+    answer = make_answer(b'{"title": "%s"}' % (b"x" * SMALL), 0.0)
+    assert answer.memory is None
+    section = replace(make_section(b'{"n": 8}'), data=answer.data, memory=None)
+    assert "alpha" in render_section(section, request_)
+
+
+def test_what_can_no_longer_be_read_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_answer(body: bytes) -> Any:
+        raise BadAnswer
+
+    memory = Memory(b"{}")
+    monkeypatch.setattr("fanout.calls.answer.read_answer", read_answer)
+    assert [memory.recognize({}), memory.recognize({})] == [False, False]
+
+
+def test_a_template_that_looks_at_the_visitor_is_rendered_every_time(
+    write: Any, request_: HttpRequest
+) -> None:
+    write("{{ request.path }}{{ section.data.n }}")
+    assert render_section(make_section(b'{"n": 4}'), request_) == "/4"
+    request_.path = "/elsewhere"
+    assert render_section(make_section(b'{"n": 4}'), request_) == "/elsewhere4"
+
+
+def test_so_is_one_that_looks_at_the_call(write: Any, request_: HttpRequest) -> None:
+    write("{{ section.age }}")
+    section = make_section(b'{"n": 5}')
+    assert render_section(section, request_) == "0.0"
+    assert render_section(replace(section, age=1.0), request_) == "1.0"
+
+
+def test_a_template_that_changes_is_read_again_only_in_development(
+    write: Any, request_: HttpRequest
+) -> None:
+    engine: Any = engines["jinja2"]
+    default = render_section(make_section(b'{"n": 6}'), request_)
+    write("{{ section.data.n }}")
+    html = render_section(make_section(b'{"n": 6}'), request_)
+    assert html == ("6" if engine.env.auto_reload else default)
+
+
+@pytest.mark.parametrize(
+    ("source", "stable"),
+    [
+        ("{{ section.title }}", True),
+        (
+            "{% for item in section.items %}{{ item.title | upper }}{{ loop.index }}{% endfor %}",
+            True,
+        ),
+        ("{% set banners = section.items[:4] %}{{ banners | length }}", True),
+        ("{{ section.data.extra.deep }}", True),
+        ("{{ section.state }}", False),
+        ("{{ section.duration }}", False),
+        ('{{ section["age"] }}', False),
+        ("{{ section }}", False),
+        ("{% set copy = section %}{{ copy.age }}", False),
+        ("{{ viewer }}", False),
+        ("{{ csrf_input }}", False),
+        ("{{ range(3) }}", False),
+        ("{{ section.items | random }}", False),
+        ("{{ section.title | shout }}", False),
+        ("{{ section.title | lower }}", False),
+        ('{% include "other.html" %}', False),
+        ('{% extends "other.html" %}', False),
+        ('{% import "other.html" as other %}{{ section.title }}', False),
+        ("{% include section.title %}", False),
+        ("{% if section.title is string %}1{% endif %}", True),
+        ("{% if section.title is sale %}1{% endif %}", False),
+        ('{{ section.items | map(attribute="title") | join }}', False),
+        ('{{ section.items | map("shout") | join }}', False),
+        ('{{ section.items | select("sale") | list }}', False),
+        ("{{ self }}{{ section.title }}", False),
+    ],
+)
+def test_what_is_stable(source: str, stable: bool) -> None:
+    environment = Environment(loader=DictLoader({"alpha.html": source}), autoescape=True)
+    environment.filters["shout"] = str.upper
+    environment.filters["lower"] = lambda text: text  # not Jinja's
+    environment.tests["sale"] = lambda value: bool(value)
+    assert is_stable(environment, "alpha.html") is stable
+    environment.finalize = str
+    assert not is_stable(environment, "alpha.html")
+    environment.finalize = None
+    environment.add_extension("jinja2.ext.i18n")
+    assert not is_stable(environment, "alpha.html")
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("{{ data.title }}", "One"),
+        ("{{ data.nothing }}", ""),
+        ("{{ data.nothing.more }}", None),
+        ("{{ data.items() | length }}", "2"),
+        ('{{ data["items"] }}', "here"),
+        ("{{ data.title.upper() }}", "ONE"),
+    ],
+)
+def test_keys_are_attributes_as_in_jinja(source: str, shown: str | None) -> None:
+    data = {"title": "One", "items": "here"}
+    for environment in (get_environment(), Environment(autoescape=True)):
+        template = environment.from_string(source)
+        if shown is None:
+            with pytest.raises(UndefinedError, match="'dict object' has no attribute 'nothing'"):
+                template.render(data=data)
+        else:
+            assert template.render(data=data) == shown

@@ -1,0 +1,88 @@
+"""The site under real servers: ASGI with its lifespan, and WSGI."""
+
+import asyncio
+from threading import Thread
+from typing import Any
+from wsgiref.simple_server import make_server
+
+import httpx
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
+from django.urls import reverse
+from pyreqwest.exceptions import BuilderError
+from pytest_django import Settings
+
+from engine.conftest import serve
+from fanout.calls.transport import TRANSPORTS
+from fanout.serving.asgi import get_asgi_application
+from fanout.serving.wsgi import get_wsgi_application
+
+
+def test_asgi(style: str) -> None:
+    with serve(get_asgi_application()) as address:
+        response = httpx.get(address + reverse(f"compare-{style}"))
+    assert response.status_code == 200
+    assert response.headers.get("X-Fanout-Complete", "true") == "true"
+    assert ";desc=failed" not in response.text  # where a streamed page says it
+
+
+def test_wsgi(style: str) -> None:
+    with make_server("127.0.0.1", 0, get_wsgi_application()) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        response = httpx.get(f"http://127.0.0.1:{server.server_port}" + reverse(f"compare-{style}"))
+        thread.join()
+    assert response.status_code == 200
+    assert response.headers["X-Fanout-Complete"] == "true"
+
+
+def test_asgi_serves_static_files_in_development(settings: Settings) -> None:
+    settings.DEBUG = True
+    with serve(get_asgi_application()) as address:
+        assert httpx.get(address + static("site.css")).status_code == 200
+
+
+def get_refusal() -> str:
+    """Why the ASGI application does not start."""
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(get_asgi_application()({"type": "lifespan"}, receive, send))
+    [refusal] = sent
+    assert refusal["type"] == "lifespan.startup.failed"
+    return str(refusal["message"])
+
+
+def test_servers_refuse_to_start_without_what_production_needs(settings: Settings) -> None:
+    settings.DEBUG = False
+    settings.SECRET_KEY = ""
+    settings.ALLOWED_HOSTS = []
+    settings.FANOUT_SERVICES, settings.FANOUT_URLS = {"alpha": {}}, {"alpha": ""}
+    missing = "DJANGO_SECRET_KEY, DJANGO_ALLOWED_HOSTS, ALPHA_URL"
+    assert missing in get_refusal()
+    with pytest.raises(ImproperlyConfigured, match=missing):
+        get_wsgi_application()
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (BuilderError("No CA certificates", {"causes": None}), "Look at SSL_CERT_FILE"),
+        (FileNotFoundError("/nowhere"), "No connection can be made: /nowhere. Look at"),
+        (RuntimeError("anything else"), "RuntimeError: anything else"),
+    ],
+)
+def test_a_server_that_cannot_make_connections_refuses_to_start(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setitem(TRANSPORTS, settings.FANOUT_TRANSPORT, (fail, fail))
+    assert sentence in get_refusal()
