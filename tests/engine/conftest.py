@@ -1,6 +1,7 @@
 """Real fake services on a real socket, and two of them that every test can break."""
 
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,8 @@ def pytest_configure() -> None:
     # Inside a hook, those of Git name a repository that is no business of the tests.
     for name in [name for name in os.environ if name.startswith(("GIT_", "OTEL_"))]:
         del os.environ[name]
+    # A shell that runs them in the background lets them, and what they start, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager

@@ -8,8 +8,8 @@ import pytest
 
 from config.generated import SERVICES
 from engine.conftest import serve
-from fakes.catalogue import ANSWERS, get_answer, get_purchases
 from fakes.app import create_app, get_latencies_ms
+from fakes.catalogue import ANSWERS, get_answer, get_purchases
 from fanout.calls.answer import read_answer
 
 MONDAY = date(2026, 11, 23)
