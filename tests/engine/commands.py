@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from secrets import randbelow
 from threading import Timer
 
 import pytest
@@ -55,14 +56,15 @@ def kill(process: Process) -> None:
 
 
 def find_free_ports() -> int:
-    """The first of two neighbouring ports that nobody uses."""
+    """The first of two neighbouring ports that nobody uses.
+
+    Below those that systems give to whoever asks for any, so that no connection takes them meanwhile.
+    """
     while True:
-        with socket.create_server(("127.0.0.1", 0)) as sock:
-            port: int = sock.getsockname()[1]
-            try:
-                socket.create_server(("127.0.0.1", port + 1)).close()
-            except (OSError, OverflowError):
-                continue
+        port = 10_000 + randbelow(20_000)
+        with suppress(OSError):
+            for number in (port, port + 1):
+                socket.create_server(("127.0.0.1", number)).close()
             return port
 
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -43,13 +42,6 @@ def run_programs() -> Iterator[Start]:
             return process
 
         yield start
-
-
-def find_port() -> int:
-    """A free port."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def wait_for(url: str) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import httpx
 
-from engine.resilience.programs import Start, find_port, wait_for
+from engine.commands import find_free_ports
+from engine.resilience.programs import Start, wait_for
 
 
 def ask(url: str) -> tuple[int, int]:
@@ -17,13 +18,13 @@ def ask(url: str) -> tuple[int, int]:
 
 
 def test_processes_share_answers_through_redis(start: Start, tmp_path: Path) -> None:
-    fakes_port, redis_port = find_port(), find_port()
+    fakes_port, redis_port = find_free_ports(), find_free_ports()
     redis = start("redis-server", "--port", str(redis_port), "--save", "", "--dir", str(tmp_path))
     fakes = start("python", "manage.py", "fakes", "--port", str(fakes_port))
     wait_for(f"http://127.0.0.1:{fakes_port}/")
 
     def serve() -> str:
-        port = find_port()
+        port = find_free_ports()
         start(
             *("python", "-m", "uvicorn", "config.asgi:application", "--port", str(port)),
             FAKES_URL=f"http://127.0.0.1:{fakes_port}",

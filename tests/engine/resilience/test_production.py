@@ -21,8 +21,9 @@ import pytest
 from redis import Redis
 
 from config.generated import SERVICES
+from engine.commands import find_free_ports
 from engine.resilience.behaviours import Connection, run_upstream
-from engine.resilience.programs import PROJECT, Process, Start, find_port, run_programs, wait_for
+from engine.resilience.programs import PROJECT, Process, Start, run_programs, wait_for
 
 PASSWORD = "only-for-these-tests"  # noqa: S105
 FORWARDED = {"X-Forwarded-Proto": "https"}  # as if through nginx
@@ -86,8 +87,8 @@ class Site:
     def __init__(self, start: Start, services: Services, redis: Redis, **variables: str) -> None:
         """Nothing runs yet; `variables` are the environment of the processes."""
         self.services, self._redis = services, redis
-        self.ports = [find_port(), find_port()]
-        self.http, self.https = find_port(), find_port()
+        self.ports = [find_free_ports(), find_free_ports()]
+        self.http, self.https = find_free_ports(), find_free_ports()
         self.trust = ssl.create_default_context()
         self._start, self._variables = start, variables
         self._processes: dict[int, Process] = {}
@@ -204,7 +205,7 @@ def run_postgres(folder: Path) -> Iterator[str]:
     """The address of a database, for DATABASE_URL. PostgreSQL does not run as root."""
     user = "postgres" if os.geteuid() == 0 else None
     (folder / "password").write_text(PASSWORD)
-    data, port = folder / "data", find_port()
+    data, port = folder / "data", find_free_ports()
 
     def pg_ctl(*arguments: str) -> None:
         command = [str(shutil.which("pg_ctl")), "--silent", "--pgdata", str(data), *arguments]
@@ -267,7 +268,7 @@ def site() -> Iterator[Site]:
             shutil.chown(folder, "postgres")
         folder.chmod(0o755)  # nginx has a user of its own, too
         database = stack.enter_context(run_postgres(folder))
-        redis_port = find_port()
+        redis_port = find_free_ports()
         start("redis-server", "--port", str(redis_port), "--save", "", "--dir", str(folder))
         stack.callback(services.opened.set)
         services_port = stack.enter_context(run_upstream(services.talk))

@@ -10,7 +10,8 @@ from threading import Event, Thread
 import httpx
 import pytest
 
-from engine.resilience.programs import Process, Start, find_port, wait_for
+from engine.commands import find_free_ports
+from engine.resilience.programs import Process, Start, wait_for
 
 STATM = Path("/proc/self/statm")
 CYCLES = 3
@@ -87,7 +88,7 @@ def test_pages_go_on_while_services_come_and_go(
     style: str,
     record_property: Callable[[str, object], None],
 ) -> None:
-    port, fakes_port = find_port(), find_port()
+    port, fakes_port = find_free_ports(), find_free_ports()
     fakes_url = f"http://127.0.0.1:{fakes_port}"
     url = f"http://127.0.0.1:{port}/compare/{style}/"
     fakes_command = ("python", "manage.py", "fakes", "--port", str(fakes_port))
