@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse
 
 from config.generated import SERVICES
 from fakes.app import create_app, get_latencies_ms
-from fanout.calls.answer import remember
+from fanout.calls.answer import readings
 from fanout.calls.last_good import last_good
 from fanout.calls.service import get_service
 from fanout.calls.transport import TRANSPORTS
@@ -84,7 +84,7 @@ def _project_services(settings: Settings, fakes: str) -> None:
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As in a process that has just started, with an empty cache; writes to it end with the test."""
     get_service.cache_clear()
-    remember.cache_clear()
+    readings.clear()
     last_good.clear()
     caches["fanout"].clear()
     with ThreadPoolExecutor(2) as threads:
@@ -119,7 +119,7 @@ BREAK_OFF = 0
 class Script:
     """A service that answers with each of its `statuses` in turn, and after that always well.
 
-    BREAK_OFF for a status closes the connection in mid-body.
+    BREAK_OFF for a status closes the connection in mid-body. All answers have its `headers`.
     """
 
     def __init__(self) -> None:
@@ -130,13 +130,16 @@ class Script:
         """Begin anew, at `address`."""
         self.address = address
         self.statuses: list[int] = []
+        self.headers: dict[str, str] = {}
+        self.key = "items"
         self.calls: list[Request] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a call; the title says which one it was."""
         self.calls.append(Request(scope))
         status = self.statuses.pop(0) if self.statuses else 200
-        response = JSONResponse({"title": f"Answer {len(self.calls)}"}, status or 200)
+        answer = {"title": f"Answer {len(self.calls)}", self.key: []}
+        response = JSONResponse(answer, status or 200, self.headers)
         if status == BREAK_OFF:
             response.headers["Content-Length"] = "1000"
         await response(scope, receive, send)

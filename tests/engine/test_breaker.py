@@ -6,15 +6,17 @@ from contextlib import suppress
 
 import pytest
 
-from fanout.policies.breaker import FAILURES, Breaker, Paused
+from fanout.policies.breaker import FAILURES, LONGEST, Breaker, Paused, Unwell, Verdict
 
 
-class Slow(Exception):
-    """A timeout of somebody's own."""
+GIVEN_UP = [TimeoutError(), asyncio.CancelledError()]
 
 
-TIMEOUTS = (TimeoutError, Slow)
-GIVEN_UP = [TimeoutError(), Slow(), asyncio.CancelledError()]
+def judge(error: BaseException) -> Verdict:
+    """A KeyError is an answer, a LookupError says nothing."""
+    if isinstance(error, LookupError):
+        return "well" if isinstance(error, KeyError) else "unknown"
+    return "late" if isinstance(error, tuple(map(type, GIVEN_UP))) else "unwell"
 
 
 class Clock:
@@ -29,8 +31,8 @@ class Clock:
 def call(breaker: Breaker, error: BaseException | None = None, patience: float = 1.0) -> None:
     """Make a call that takes no time and ends in `error`."""
     with (
-        suppress(ValueError, *map(type, GIVEN_UP)),
-        breaker.guard(patience, timeouts=TIMEOUTS),
+        suppress(ValueError, LookupError, Unwell, *map(type, GIVEN_UP)),
+        breaker.guard(patience, judge),
     ):
         if error:
             raise error
@@ -65,7 +67,7 @@ def test_only_failures_in_a_row_open_it(breaker: Breaker) -> None:
 
 def test_open_means_no_call(opened: Breaker) -> None:
     with (
-        pytest.raises(Paused, match=r"not called after 5 failures: ValueError\('no'\)"),
+        pytest.raises(Paused, match=r"not called for a while: ValueError\('no'\)"),
         opened.guard(1.0),
     ):
         raise AssertionError
@@ -139,5 +141,62 @@ def test_opening_is_logged_once(opened: Breaker, caplog: pytest.LogCaptureFixtur
 def test_0_seconds_never_open_it(clock: Clock) -> None:
     breaker = Breaker("alpha", 0.0, clock)
     for _ in range(2 * FAILURES):
+        call(breaker, Unwell("is busy", 7.0))
+    assert breaker.state == "closed"
+
+
+def test_an_error_that_shows_that_it_lives_opens_nothing_and_closes_it(
+    opened: Breaker, breaker: Breaker, clock: Clock
+) -> None:
+    clock.now += 5.0
+    call(opened, KeyError())
+    assert opened.state == "closed"
+    for _ in range(FAILURES - 1):
         call(breaker, ValueError())
+    call(breaker, KeyError())
+    call(breaker, ValueError())
+    assert breaker.state == "closed"
+
+
+def test_an_error_of_ours_tells_nothing(opened: Breaker, clock: Clock) -> None:
+    clock.now += 5.0
+    call(opened, LookupError())
+    assert opened.state == "half-open"
+
+
+def test_a_service_is_left_alone_for_as_long_as_it_says(
+    breaker: Breaker, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    call(breaker, Unwell("is busy", 7.0))
+    assert caplog.messages == ["alpha is paused for 7 s: Unwell('is busy')"]
+    clock.now += 6.9
+    assert breaker.state == "open"
+    clock.now += 0.1
+    assert breaker.state == "half-open"
+
+
+def test_but_not_for_ever(breaker: Breaker, clock: Clock) -> None:
+    call(breaker, Unwell("is busy", float("inf")))
+    clock.now += LONGEST
+    assert breaker.state == "half-open"
+
+
+def test_another_failure_does_not_shorten_that(breaker: Breaker, clock: Clock) -> None:
+    late = breaker.guard(1.0, judge)
+    late.__enter__()
+    call(breaker, Unwell("is busy", 7.0))
+    late.__exit__(ValueError, ValueError(), None)
+    clock.now += 6.9
+    assert breaker.state == "open"
+
+
+def test_after_a_pause_one_failure_is_enough(breaker: Breaker, clock: Clock) -> None:
+    call(breaker, Unwell("is busy", 7.0))
+    clock.now += 7.0
+    call(breaker, ValueError())
+    assert breaker.state == "open"
+
+
+def test_without_a_pause_one_that_is_unwell_is_one_failure(breaker: Breaker) -> None:
+    call(breaker, Unwell("is busy"))
     assert breaker.state == "closed"

@@ -14,7 +14,7 @@ from engine.visitors import make_visit
 from fanout.calls.answer import BadAnswer
 from fanout.calls.call import Call, Unavailable
 from fanout.calls.service import Service
-from fanout.policies.breaker import FAILURES, Breaker, Paused
+from fanout.policies.breaker import FAILURES, Breaker, Paused, Unwell
 
 GIVEN_UP = [TimeoutError(), httpx.ReadTimeout(""), asyncio.CancelledError()]
 
@@ -33,7 +33,7 @@ def test_a_paused_service_says_of_a_timeout_what_its_calls_say(error: BaseExcept
     for _ in range(FAILURES):
         with suppress(type(error)), call.guard(turn):
             raise error
-    sentence = "is not called after 5 failures: did not answer within 0.00 s"
+    sentence = "is not called for a while: did not answer within 0.00 s"
     with pytest.raises(Paused, match=f"^{sentence}$"), call.guard(turn):
         raise AssertionError
 
@@ -69,7 +69,8 @@ def test_what_no_service_sends_is_refused(response: httpx.Response, error: str) 
         (httpx.ConnectError(""), True),
         (httpx.ReadError(""), True),
         (httpx.RemoteProtocolError(""), True),
-        (Unavailable(), True),
+        (Unavailable(""), True),
+        (Unwell(""), False),
         (BadAnswer(), False),
         (httpx.ConnectTimeout(""), False),
         (httpx.ReadTimeout(""), False),
@@ -98,3 +99,16 @@ def test_visitors_who_go_away_say_nothing_of_a_service_that_had_no_time(
 def test_a_call_without_time_is_not_made() -> None:
     with pytest.raises(TimeoutError):
         make_call(seconds=0.0).make_request()
+
+
+def test_a_password_in_an_address_is_a_header() -> None:
+    service = Service(name="alpha", url="http://joe:p%40ss@alpha.test/")
+    request = Call(service, make_visit()).make_request()
+    assert request.headers["Authorization"] == "Basic am9lOnBAc3M="
+    assert "Authorization" not in make_call().make_request().headers
+
+
+def test_an_apostrophe_in_a_query_is_encoded() -> None:
+    service = Service(name="alpha", url="http://alpha.test/?$filter=name eq 'x'")
+    target = Call(service, make_visit()).make_request().url.raw_path
+    assert target == b"/?$filter=name%20eq%20%27x%27"

@@ -1,5 +1,6 @@
 """What a page does when its services fail, for every option of a service."""
 
+import gc
 import logging
 import re
 import time
@@ -8,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.cache import caches
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
 from engine.conftest import BREAK_OFF, Get, Script
-from fanout.calls import fetch
+from engine.visitors import make_visit
+from fanout.calls import fetch as module
+from fanout.calls.answer import Answer, readings
 from fanout.calls.call import Section
+from fanout.calls.fetch import afetch, fetch
 from fanout.calls.last_good import _name, last_good
-from fanout.calls.service import services
+from fanout.calls.service import Service, services
 from fanout.policies.breaker import FAILURES
 
 
@@ -83,7 +88,7 @@ def test_what_another_process_knew_is_shown_stale(
     backend = "django.core.cache.backends.filebased.FileBasedCache"
     settings.CACHES = {"fanout": {"BACKEND": backend, "LOCATION": tmp_path}}
     script.statuses = [500]
-    value = (time.time() - 60, '{"title": "From elsewhere"}')
+    value = (time.time() - 60, '{"title": "From elsewhere", "items": []}')
     caches["fanout"].set(_name(("beta", settings.FANOUT_URLS["beta"], "")), value)
     section = beta()
     assert (section.state, section.title) == ("stale", "From elsewhere")
@@ -149,8 +154,88 @@ def test_a_service_that_keeps_failing_is_not_called_for_a_while(
 ) -> None:
     script.statuses = [500] * 2 * FAILURES
     assert [beta().error for _ in range(FAILURES)] == ["answered with status 500"] * FAILURES
-    assert beta().error == "is not called after 5 failures: answered with status 500"
+    assert beta().error == "is not called for a while: answered with status 500"
     assert len(script.calls) == FAILURES
+
+
+@pytest.mark.parametrize("status", [404, 400, 302])
+def test_answers_that_are_none_for_one_visitor_pause_nothing_for_others(
+    beta: Callable[[], Section], script: Script, status: int
+) -> None:
+    script.statuses = [status] * 2 * FAILURES
+    assert {beta().error for _ in script.statuses[:]} == {f"answered with status {status}"}
+    assert beta().state == "ok"
+
+
+def test_nor_does_nonsense(
+    beta: Callable[[], Section], script: Script, options: dict[str, Any]
+) -> None:
+    options["max_bytes"] = 5
+    assert {beta().error for _ in range(2 * FAILURES)} == {"answered with more than 5 bytes"}
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_service_that_asks_for_a_pause_is_left_alone(
+    beta: Callable[[], Section], script: Script, status: int
+) -> None:
+    script.headers, script.statuses = {"Retry-After": "30"}, [status]
+    assert beta().error == f"answered with status {status}"
+    assert beta().error == f"is not called for a while: answered with status {status}"
+    assert len(script.calls) == 1
+
+
+@pytest.mark.parametrize("statuses", [[404], [500], [502, 502]])
+def test_only_where_that_is_what_it_means(
+    beta: Callable[[], Section], script: Script, statuses: list[int]
+) -> None:
+    script.headers, script.statuses = {"Retry-After": "30"}, [*statuses]
+    assert [beta().state, beta().state] == ["failed", "ok"]
+
+
+@pytest.mark.parametrize("control", ["no-store", "max-age=0, No-Store"])
+def test_what_may_not_be_stored_is_not_kept(
+    beta: Callable[[], Section], script: Script, options: dict[str, Any], control: str
+) -> None:
+    script.headers = {"Cache-Control": control}
+    options["cache_for"] = 60.0
+    assert [beta().title, beta().title] == ["Answer 1", "Answer 2"]
+    assert "beta" not in {name for name, _, _ in last_good._kept}
+    assert not any(b"Answer" in body for body in readings._known)
+
+
+def test_an_answer_that_is_none_leaves_the_last_good_one(
+    beta: Callable[[], Section], script: Script
+) -> None:
+    assert beta().title == "Answer 1"
+    script.key = "error"
+    section = beta()
+    assert (section.state, section.title) == ("stale", "Answer 1")
+    assert section.error == "answered with an object without items"
+
+
+@pytest.mark.parametrize("style", ["sync", "gather"])
+@pytest.mark.usefixtures("transport")
+def test_a_failed_call_leaves_no_cycle_that_holds_answers(
+    style: str, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)  # else its records hold what failed
+    service = Service(name="alpha", url="http://127.0.0.1:1/", break_for=0.0)
+    last_good.keep(("alpha", service.url, ""), b'{"items": []}', 300.0)
+
+    def call() -> Section:
+        visit = make_visit()
+        return async_to_sync(afetch)(service, visit) if style == "gather" else fetch(service, visit)
+
+    assert call().state == "stale"
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(type(o) is Answer for o in gc.get_objects())
+        for _ in range(10):
+            call()
+        assert sum(type(o) is Answer for o in gc.get_objects()) == before
+    finally:
+        gc.enable()
 
 
 def test_too_many_calls_at_once_wait_and_then_fail(
@@ -170,7 +255,7 @@ def test_a_thread_waits_for_its_turn_half_of_its_time(
     client: Client, script: Script, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(fetch, "wait", lambda turns, seconds: waits.append(seconds))
+    monkeypatch.setattr(module, "wait", lambda turns, seconds: waits.append(seconds))
     options["concurrency"] = 1
     [service] = [service for service in services() if service.name == "beta"]
     turn = service.bulkhead.enter()

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from fanout.calls import last_good as module
-from fanout.calls.answer import Answer, BadAnswer
+from fanout.calls.answer import Answer, BadAnswer, readings
 from fanout.calls.last_good import JsonSerializer, LastGood
 
 KEY = ("alpha", "http://alpha.test/", "")
 OTHER = ("alpha", "http://alpha.test/", "7")
-TEXT = '{"title": "Good"}'
+TEXT = '{"title": "Good", "items": []}'
 BODY = TEXT.encode()
 
 
@@ -76,10 +76,10 @@ def test_an_answer_is_found_until_it_is_too_old(kept: LastGood, clock: list[floa
 def test_one_that_can_no_longer_be_read_is_none(
     kept: LastGood, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def make_answer(body: bytes, at: float) -> Answer:
+    def read(body: bytes, at: float) -> Answer:
         raise BadAnswer
 
-    monkeypatch.setattr("fanout.calls.last_good.make_answer", make_answer)
+    monkeypatch.setattr(readings, "read", read)
     assert kept.recall(KEY, 300.0).result(20) is None
 
 
@@ -121,7 +121,7 @@ def test_what_another_process_wrote_is_recalled_with_its_age(
 
 
 def test_any_body_survives_the_cache(cache: Cache, clock: list[float]) -> None:
-    body = b'{"title": "\xc3\xa9 \xe2\x80\xa8"}'
+    body = b'{"title": "\xc3\xa9 \xe2\x80\xa8", "items": []}'
     LastGood().keep(KEY, body, 300.0)
     _, (at, text), _ = cache.writes.get(timeout=20)
     serializer = JsonSerializer()
@@ -145,7 +145,7 @@ def test_a_newer_answer_of_this_process_stays(
     kept: LastGood, cache: Cache, clock: list[float]
 ) -> None:
     clock[0] += 1
-    kept.keep(KEY, b'{"title": "Newer"}', 300.0)
+    kept.keep(KEY, b'{"title": "Newer", "items": []}', 300.0)
     assert kept._read(KEY, 300.0) == kept.find(KEY, 300.0)
     found = kept.find(KEY, 300.0)
     assert found

@@ -5,15 +5,22 @@ import math
 import re
 import time
 import zlib
-from collections.abc import Hashable, Mapping
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
 
-SMALL = 64 * 1024  # bytes: 128 answers of them, taken apart, are some 100 MiB at the worst
+STEP = 64 * 1024  # bytes that are read before others have a turn
+MAX_CHUNKS = 10_000  # and one more for each KiB of the limit; each takes some 10 us
+PACKING = 1024  # bytes that gzip may add to what it cannot make smaller
+MAX_VALUES = 50_000  # of an answer, of up to 80 bytes: 4 MiB, and 64 calls may be read at once
 MAX_ITEMS = 1000  # more would keep the template, and with it every other page, busy for too long
+MAX_READ = 64 * 1024 * 1024  # bytes that all read answers of this process and their HTML may take
+_PLAIN = bytes(set(range(256)) - set(b"{[<,:"))  # what begins no value in JSON, XML or CSV
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
@@ -26,9 +33,9 @@ class BadAnswer(Exception):
 class Answer:
     """What a service said, and when; whoever shares it only reads it."""
 
-    data: dict[str, Any]
+    data: Mapping[str, Any]
     at: float  # seconds, as in `time.time()`, which all processes and machines share
-    memory: "Memory | None" = None  # of small answers that come again and again
+    html: dict[Hashable, str] = field(default_factory=dict, compare=False)  # made of `data`
 
     @property
     def age(self) -> float:
@@ -36,29 +43,49 @@ class Answer:
         return max(0.0, time.time() - self.at)
 
 
-class Memory:
-    """A small answer that may come again, and what templates make of it then."""
+class Readings:
+    """The answers that were read, by their bytes: one that comes again is not read again.
 
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self._seen = False
-        self.html: dict[Hashable, str] = {}
+    There are as many as fit into MAX_READ; the one that did not come for longest goes first.
+    """
 
-    def recognize(self, data: Mapping[str, Any]) -> bool:
-        """Whether it has come before and `data` is still what it said; from now on, it has."""
-        if not self._seen:  # most answers of some services never come again
-            self._seen = True
-            return False
-        with suppress(BadAnswer, RecursionError):
-            return self._data == data
-        return False
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, tuple[Answer, int]] = OrderedDict()
+        self._weight = 0
+        self._lock = Lock()
 
-    @cached_property
-    def _data(self) -> dict[str, Any]:
-        return read_answer(self._body)
+    def read(self, body: bytes, at: float, *, storable: bool = True) -> Answer:
+        """The answer that `body` was at that time. Raises BadAnswer."""
+        with self._lock:
+            if body in self._known:
+                self._known.move_to_end(body)
+                known, _ = self._known[body]
+                return Answer(known.data, at, known.html)
+        values = len(body.translate(None, _PLAIN))
+        if values > MAX_VALUES:
+            raise BadAnswer(f"answered with more than {MAX_VALUES} values")
+        answer = Answer(read_answer(body), at)
+        weight = 8 * len(body) + 80 * values  # at the worst, of `data` and HTML
+        if storable and weight <= MAX_READ:
+            self._keep(body, answer, weight)
+        return answer
+
+    def clear(self) -> None:
+        with self._lock:
+            self._known.clear()
+            self._weight = 0
+
+    def _keep(self, body: bytes, answer: Answer, weight: int) -> None:
+        with self._lock:
+            if body not in self._known:  # another thread may have read it meanwhile
+                self._known[body] = (answer, weight)
+                self._weight += weight
+            while self._weight > MAX_READ:
+                _, (_, freed) = self._known.popitem(last=False)
+                self._weight -= freed
 
 
-remember = lru_cache(maxsize=128)(Memory)
+readings = Readings()
 
 
 class Body:
@@ -71,20 +98,28 @@ class Body:
         self._gzip = zlib.decompressobj(wbits=31) if coding.endswith("gzip") else None
         self._max_bytes = max_bytes
         self._bytes = bytearray()
+        self._packed = self._chunks = self._work = 0
 
-    def add(self, chunk: bytes) -> None:
-        """Take the next piece."""
-        if self._gzip:
-            try:
-                room = self._max_bytes + 1 - len(self._bytes)
-                chunk = self._gzip.decompress(chunk, room)
-            except zlib.error as error:
-                raise BadAnswer(f"answered with broken gzip: {error}") from None
-            if self._gzip.unused_data:
-                raise BadAnswer("answered with broken gzip: it goes on after its end")
-        self._bytes += chunk
-        if len(self._bytes) > self._max_bytes:
-            raise BadAnswer(f"answered with more than {self._max_bytes} bytes")
+    def add(self, chunk: bytes) -> Iterator[None]:
+        """Take the next chunk, step by step: after each step, others may have a turn.
+
+        A step is STEP bytes or 64 chunks at most.
+        """
+        self._packed += len(chunk)
+        self._chunks += 1
+        self._work += STEP // 64
+        if self._chunks > MAX_CHUNKS + self._max_bytes // 1024:
+            raise BadAnswer(f"answered in more than {self._chunks - 1} chunks")
+        while chunk:
+            piece, rest = self._unpack(chunk)
+            self._bytes += piece
+            if max(len(self._bytes), self._packed - PACKING) > self._max_bytes:
+                raise BadAnswer(f"answered with more than {self._max_bytes} bytes")
+            self._work += max(len(piece), len(chunk) - len(rest))
+            chunk = rest
+            if self._work >= STEP:
+                self._work = 0
+                yield
 
     def finish(self) -> bytes:
         """All of it, unpacked."""
@@ -92,16 +127,24 @@ class Body:
             raise BadAnswer("answered with broken gzip: it ends too early")
         return bytes(self._bytes)
 
-
-def make_answer(body: bytes, at: float) -> Answer:
-    """The answer that `body` was at that time. Raises BadAnswer."""
-    return Answer(read_answer(body), at, remember(body) if len(body) <= SMALL else None)
+    def _unpack(self, chunk: bytes) -> tuple[bytes, bytes]:
+        """The next STEP bytes of the body at most, and what is left of `chunk`."""
+        chunk, rest = chunk[:STEP], chunk[STEP:]
+        if not self._gzip:
+            return chunk, rest
+        try:
+            piece = self._gzip.decompress(chunk, min(STEP, self._max_bytes + 1 - len(self._bytes)))
+        except zlib.error as error:
+            raise BadAnswer(f"answered with broken gzip: {error}") from None
+        if self._gzip.unused_data:
+            raise BadAnswer("answered with broken gzip: it goes on after its end")
+        return piece, self._gzip.unconsumed_tail + rest
 
 
 def read_answer(body: bytes) -> dict[str, Any]:
     """The JSON object in `body`, with items that are safe to show.
 
-    There are a `title` and `items`, maybe empty. Every item has a `title`; its `text`, `url` and
+    There are `items`, maybe none, and a `title`, maybe empty. Every item has a `title`; its `text`, `url` and
     `image` are strings if they are there, and the last two are safe or empty. Unknown keys are left
     as they came. Raises BadAnswer.
     """
@@ -115,7 +158,9 @@ def read_answer(body: bytes) -> dict[str, Any]:
         raise BadAnswer("answered with JSON that is not an object")
     if not isinstance(data.setdefault("title", ""), str):
         raise BadAnswer("answered with a title that is not text")
-    items = data.setdefault("items", [])
+    if "items" not in data:
+        raise BadAnswer("answered with an object without items")
+    items = data["items"]
     if not isinstance(items, list) or not all(_is_item(item) for item in items):
         raise BadAnswer("answered with items that are not a list of titled objects")
     if len(items) > MAX_ITEMS:
@@ -126,6 +171,15 @@ def read_answer(body: bytes) -> dict[str, Any]:
         if not is_safe_image(item.get("image", "")):
             item["image"] = ""
     return data
+
+
+def read_retry_after(value: str) -> float:
+    """Seconds from now, 0 for none: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after."""
+    if value.isascii() and value.isdigit():
+        return float(value)
+    with suppress(ValueError, TypeError, OverflowError):
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    return 0.0
 
 
 def is_safe_link(url: str) -> bool:

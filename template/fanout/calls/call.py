@@ -12,17 +12,18 @@ from typing import Any, Literal
 import httpx
 from django.conf import settings
 
-from fanout.calls.answer import Answer, BadAnswer, Body, Memory, make_answer
+from fanout.calls.answer import Answer, BadAnswer, Body, read_retry_after, readings
 from fanout.calls.headers import REQUEST_ID
 from fanout.calls.last_good import last_good
 from fanout.calls.service import Service
 from fanout.calls.visit import Visit
-from fanout.policies.breaker import Paused
+from fanout.policies.breaker import Paused, Unwell, Verdict
 from fanout.policies.bulkhead import Full
 from fanout.policies.deadline import NEARLY, SHARE
 
 MAX_HEADERS = 100  # of an answer
 TIMEOUTS = (TimeoutError, httpx.TimeoutException)
+SAID = (BadAnswer, Unwell, Paused, Full)  # errors whose messages are sentences of ours
 State = Literal["ok", "stale", "failed"]
 logger = logging.getLogger("fanout")
 
@@ -40,7 +41,7 @@ class Section:
     error: str = ""  # why the call failed: for logs and developers, not for visitors
     age: float = 0.0  # of the answer
     data: Mapping[str, Any] = field(default_factory=dict)  # the answer, as `read_answer` left it
-    memory: Memory | None = field(default=None, repr=False, compare=False)  # of the answer
+    html: dict[Hashable, str] = field(default_factory=dict, repr=False, compare=False)  # of `data`
 
     @property
     def items(self) -> list[dict[str, Any]]:
@@ -49,7 +50,7 @@ class Section:
         return items
 
 
-class Unavailable(BadAnswer):
+class Unavailable(Unwell):
     """The service, or the gateway before it, is not there right now."""
 
 
@@ -66,6 +67,7 @@ class Call:
         self.key = (service.name, service.url, self._user)
         alone = not service.coalesce or self.seconds < NEARLY * self.most
         self.flight: Hashable = object() if alone else self.key  # equal if they may be one call
+        self._storable = True
         self._deadline = visit.deadline
         self._start = visit.deadline.elapsed()
 
@@ -81,7 +83,12 @@ class Call:
         if self._user:
             url = url.copy_merge_params({"user": self._user})
         timeout = dict.fromkeys(("connect", "read", "write", "pool"), left)
-        return httpx.Request("GET", url, headers=self.headers, extensions={"timeout": timeout})
+        request = httpx.Request("GET", url, headers=self.headers, extensions={"timeout": timeout})
+        if "tracestate" in self.headers and self.flight is self.key:
+            del request.headers["tracestate"]  # a visitor's, and others get the answer too
+        if url.userinfo:
+            next(httpx.BasicAuth(url.username, url.password).auth_flow(request))
+        return request
 
     def find_fresh(self) -> Answer | None:
         """The answer that makes a call needless, if there is one."""
@@ -92,20 +99,21 @@ class Call:
         """Count the call in the block, and learn from how it ends. Raises Full or Paused."""
         if not turn.done():
             raise Full(f"has {self.service.concurrency} calls in flight already")
-        with self.service.breaker.guard(NEARLY * self.most, self._describe, TIMEOUTS):
+        with self.service.breaker.guard(NEARLY * self.most, judge, self._describe):
             self.service.retries.deposit()
             yield
 
     def receive(self, response: httpx.Response) -> Body:
-        """The body of a 2xx, still empty; redirects are not followed. Raises BadAnswer."""
+        """The body of a 2xx, still empty; redirects are not followed. Raises BadAnswer or Unwell."""
         if len(response.headers.raw) > MAX_HEADERS:
             raise BadAnswer(f"answered with more than {MAX_HEADERS} headers")
         if response.http_version not in ("HTTP/1.1", "HTTP/1.0"):
             raise BadAnswer(f"answered with {response.http_version}")
         if not response.is_success:
-            bad = Unavailable if response.status_code in (502, 503, 504) else BadAnswer
-            raise bad(f"answered with status {response.status_code}")
-        return Body(response.headers.get("content-encoding", ""), self.service.max_bytes)
+            raise _refuse(response)
+        headers = response.headers
+        self._storable = "no-store" not in headers.get("cache-control", "").lower()
+        return Body(headers.get("content-encoding", ""), self.service.max_bytes)
 
     def spend_retry(self, error: Exception) -> bool:
         """Take a second try from the budget, if one can help and has time enough. Whether it did."""
@@ -117,10 +125,10 @@ class Call:
         )
 
     def keep(self, body: Body) -> Answer:
-        """The answer in a whole body, from now on the last good one. Raises BadAnswer."""
+        """The answer in a whole body, which may now be the last good one. Raises BadAnswer."""
         content = body.finish()
-        answer = make_answer(content, time.time())
-        if self.service.stale_for or self.service.cache_for:
+        answer = readings.read(content, time.time(), storable=self._storable)
+        if self._storable and (self.service.stale_for or self.service.cache_for):
             last_good.keep(self.key, content, self.service.stale_for)
         return answer
 
@@ -134,7 +142,7 @@ class Call:
         section = self._make_section("stale" if answer else "failed", answer, self._describe(error))
         extra = {key: getattr(section, key) for key in ("state", "error", "duration", "age")}
         extra |= {"service": section.name, "request_id": self.headers[REQUEST_ID]}
-        known = BadAnswer | Paused | Full | httpx.HTTPError | httpx.InvalidURL | TimeoutError
+        known = (*SAID, *TIMEOUTS, httpx.HTTPError, httpx.InvalidURL)
         trace = None if isinstance(error, known) else error
         line = f"{section.name} {section.error} ({section.state})"
         logger.warning("%s", line, extra=extra, exc_info=trace)
@@ -154,7 +162,7 @@ class Call:
             error=error,
             age=answer.age if answer else 0.0,
             data=answer.data if answer else {},
-            memory=answer.memory if answer else None,
+            html=answer.html if answer else {},
         )
 
     def _elapsed(self) -> float:
@@ -162,7 +170,7 @@ class Call:
 
     def _describe(self, error: BaseException) -> str:
         match error:
-            case BadAnswer() | Paused() | Full():
+            case _ if isinstance(error, SAID):
                 return str(error)
             case TimeoutError() | httpx.TimeoutException() | CancelledError():
                 return f"did not answer within {min(self.seconds, self._elapsed()):.2f} s"
@@ -172,3 +180,27 @@ class Call:
                 return f"broke off: {str(error) or type(error).__name__}"
             case _:
                 return f"could not be called: {type(error).__name__}: {error}"
+
+
+def judge(error: BaseException) -> Verdict:
+    """What the error of a call tells of the service: any answer but `Unwell` shows that it lives."""
+    match error:
+        case BadAnswer():
+            return "well"
+        case TimeoutError() | httpx.TimeoutException() | CancelledError():
+            return "late"
+        case Unwell() | httpx.NetworkError() | httpx.RemoteProtocolError():
+            return "unwell"
+        case _:
+            return "unknown"
+
+
+def _refuse(response: httpx.Response) -> Exception:
+    """The error for an answer that is no success."""
+    status, pause = response.status_code, 0.0
+    message = f"answered with status {status}"
+    if status in (429, 503):
+        pause = read_retry_after(response.headers.get("retry-after", ""))
+    if status in (502, 503, 504) and not pause:
+        return Unavailable(message)
+    return Unwell(message, pause) if status >= 500 or status == 429 else BadAnswer(message)

@@ -13,12 +13,12 @@ from django.conf import settings
 
 from fanout.calls.answer import Answer
 from fanout.calls.call import Call, Section
-from fanout.calls.httpx_transport import time_limit
 from fanout.calls.last_good import CACHE_SECONDS, last_good
 from fanout.calls.service import Service
 from fanout.calls.transport import get_async_transport, get_transport
 from fanout.calls.visit import Visit
 from fanout.policies.coalescing import ashare, share
+from fanout.policies.deadline import time_limit
 from fanout.telemetry import load_tracing
 
 
@@ -31,9 +31,7 @@ def fetch(service: Service, visit: Visit) -> Section:
             answer = share(call.flight, call.seconds, partial(_call, call))
         return call.succeed(answer)
     except Exception as error:
-        older = last_good.recall(call.key, service.stale_for)
-        wait([older], visit.deadline.budget(CACHE_SECONDS))
-        return call.fail(error, older)
+        return _fall_back(call, error, visit.deadline.budget(CACHE_SECONDS))
 
 
 async def afetch(service: Service, visit: Visit) -> Section:
@@ -49,10 +47,7 @@ async def afetch(service: Service, visit: Visit) -> Section:
                 answer = await ashare(call.flight, call.seconds, make, stop=stop)
             return call.succeed(answer)
         except Exception as error:
-            older = last_good.recall(call.key, service.stale_for)
-            patience = visit.deadline.budget(CACHE_SECONDS)
-            await asyncio.wait([asyncio.wrap_future(older)], timeout=patience)
-            return call.fail(error, older)
+            return await _afall_back(call, error, visit.deadline.budget(CACHE_SECONDS))
     except asyncio.CancelledError:
         call.abandon()
         raise
@@ -70,6 +65,22 @@ async def afetch_as_completed(
         for task in calls:
             task.cancel()
         await asyncio.wait(calls)
+
+
+# These have frames of their own: one that is in the traceback of an error may outlive it for long, with
+# all that it knows, since httpcore makes cycles.
+
+
+def _fall_back(call: Call, error: Exception, patience: float) -> Section:
+    older = last_good.recall(call.key, call.service.stale_for)
+    wait([older], patience)
+    return call.fail(error, older)
+
+
+async def _afall_back(call: Call, error: Exception, patience: float) -> Section:
+    older = last_good.recall(call.key, call.service.stale_for)
+    await asyncio.wait([asyncio.wrap_future(older)], timeout=patience)
+    return call.fail(error, older)
 
 
 def _start(service: Service, visit: Visit) -> Call:
@@ -117,7 +128,8 @@ def _exchange(call: Call) -> Answer:
     try:
         body = call.receive(response)
         for chunk in response.iter_raw():
-            body.add(chunk)
+            for _ in body.add(chunk):
+                pass  # threads take turns by themselves
     finally:
         response.close()
     return call.keep(body)
@@ -129,7 +141,8 @@ async def _aexchange(call: Call) -> Answer:
         try:
             body = call.receive(response)
             async for chunk in response.aiter_raw():
-                body.add(chunk)
+                for _ in body.add(chunk):
+                    await asyncio.sleep(0)
         finally:
             await response.aclose()
     return call.keep(body)

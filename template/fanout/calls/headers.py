@@ -14,9 +14,13 @@ ALWAYS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Age
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")  # for the log
 
-_REQUEST_ID = re.compile(r"[\w.~+/=:-]{1,128}", re.ASCII)
+_REQUEST_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 _PARENT = re.compile(r"(?a)(?!ff)[\da-f]{2}-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}")
-_STATE = re.compile("[!-~](?:[ -~]{0,510}[!-~])?")
+_MEMBER = re.compile(
+    r"([a-z][a-z\d_*/-]{0,255}|[a-z\d][a-z\d_*/-]{0,240}@[a-z][a-z\d_*/-]{0,13})"
+    r"=[ -+\--<>-~]{0,255}[!-+\--<>-~]",
+    re.ASCII,
+)
 
 
 def mark_request(request: HttpRequest) -> None:
@@ -46,10 +50,21 @@ def pass_on(headers: Mapping[str, str]) -> dict[str, str]:
     passed = {REQUEST_ID: _choose_id(headers.get(REQUEST_ID, ""))}
     if _PARENT.fullmatch(headers.get("traceparent", "")):
         passed["traceparent"] = headers["traceparent"]
-        if _STATE.fullmatch(headers.get("tracestate", "")):
-            passed["tracestate"] = headers["tracestate"]
+        if _is_state(state := headers.get("tracestate", "")):
+            passed["tracestate"] = state
     return passed
 
 
 def _choose_id(given: str) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+
+
+def _is_state(text: str) -> bool:
+    """Whether `text` is at most 32 members, each with a key of its own, in 512 characters."""
+    members = re.split("[ \t]*,[ \t]*", text)
+    keys = {member.partition("=")[0] for member in members}
+    return (
+        len(text) <= 512
+        and len(keys) == len(members) <= 32
+        and all(map(_MEMBER.fullmatch, members))
+    )

@@ -7,10 +7,6 @@ slow DNS server, and a host with several dead addresses, each of which is tried 
 
 import asyncio
 import ssl
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -18,18 +14,9 @@ import anyio
 import httpcore
 import httpx
 
+from fanout.policies.deadline import time_left
+
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=4.0)
-_end: ContextVar[float] = ContextVar("_end")
-
-
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Let all blocking calls in the block take `seconds` in all."""
-    token = _end.set(time.monotonic() + seconds)
-    try:
-        yield
-    finally:
-        _end.reset(token)
 
 
 def make_httpx_transport() -> httpx.HTTPTransport:
@@ -74,7 +61,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 def _left(exceeded: type[httpcore.TimeoutException]) -> float:
-    left = _end.get() - time.monotonic()
+    left = time_left()
     if left <= 0:
         raise exceeded("the call's time is over")
     return left

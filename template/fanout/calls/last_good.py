@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.core.cache import caches
 
-from fanout.calls.answer import Answer, BadAnswer, make_answer
+from fanout.calls.answer import Answer, BadAnswer, readings
 from fanout.policies.breaker import Breaker
 
 Key = tuple[str, str, str]  # the service's name and URL, and the viewer's id if it is personal
@@ -81,7 +81,7 @@ class LastGood:
             kept = self._kept.get(key)
         with suppress(BadAnswer):  # nested so deep that it was read only with more stack left
             if kept and 0 <= time.time() - kept.at < seconds:  # below 0 if the clock was set back
-                return make_answer(kept.body, kept.at)
+                return readings.read(kept.body, kept.at)
         return None
 
     def recall(self, key: Key, seconds: float) -> Future[Answer | None]:
@@ -98,7 +98,7 @@ class LastGood:
 
     def _read(self, key: Key, seconds: float) -> Answer | None:
         match caches["fanout"].get(_name(key)):
-            case [float(at), str(text)] if make_answer(
+            case [float(at), str(text)] if readings.read(
                 body := text.encode("latin-1", "replace"), at
             ):
                 at = min(time.time(), at)  # another machine's clock may be ahead

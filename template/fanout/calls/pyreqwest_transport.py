@@ -1,26 +1,28 @@
 """httpx's transports over pyreqwest, for a fraction of the CPU time of httpx's own.
 
 Stricter than those that pyreqwest has: no proxies, no redirects, nothing is unpacked, one timeout
-for the whole of a call, and httpx's exceptions for what really went wrong.
+for the whole of a call, and httpx's exceptions for what really went wrong. What is sent is what the
+request says, or nothing; but pyreqwest adds `Accept: */*` and a `User-Agent` where they are missing.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import httpx
 from pyreqwest import exceptions
 from pyreqwest.client import BaseClientBuilder, ClientBuilder, SyncClientBuilder
-from pyreqwest.request import BaseRequestBuilder
+from pyreqwest.http import Url
+from pyreqwest.request import RequestBuilder, SyncRequestBuilder
 from pyreqwest.response import BaseResponse
 
 C = TypeVar("C", bound=BaseClientBuilder)
-R = TypeVar("R", bound=BaseRequestBuilder)
-ERRORS = (exceptions.PyreqwestError, ValueError)  # the latter for what is no address
+R = TypeVar("R", RequestBuilder, SyncRequestBuilder)
+ERRORS = (exceptions.PyreqwestError, ValueError)  # the latter for what cannot be sent
 
 
 class AsyncPyreqwestTransport(httpx.AsyncBaseTransport):
-    """For GET on any event loop; the largest timeout of a request bounds all of its call."""
+    """For any event loop; the largest timeout of a request bounds all of its call."""
 
     def __init__(self) -> None:
         self._client = _configure(ClientBuilder()).build()
@@ -28,7 +30,7 @@ class AsyncPyreqwestTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request. Raises httpx.TransportError, also while the body is read."""
         try:
-            stream = _prepare(self._client.get(str(request.url)), request).build_streamed()
+            stream = _prepare(self._client.request, request).build_streamed()
             response = await stream.__aenter__()
         except ERRORS as error:
             raise _translate(error) from error
@@ -47,7 +49,7 @@ class PyreqwestTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request. Raises httpx.TransportError, also while the body is read."""
         try:
-            stream = _prepare(self._client.get(str(request.url)), request).build_streamed()
+            stream = _prepare(self._client.request, request).build_streamed()
             response = stream.__enter__()
         except ERRORS as error:
             raise _translate(error) from error
@@ -88,10 +90,24 @@ def _configure(builder: C) -> C:
     return builder.pool_idle_timeout(timedelta(seconds=4)).pool_max_idle_per_host(256)
 
 
-def _prepare(builder: R, request: httpx.Request) -> R:
-    headers = [(name.decode(), value.decode("latin-1")) for name, value in request.headers.raw]
+def _prepare(start: Callable[[str, str], R], request: httpx.Request) -> R:
+    """The request for pyreqwest. Raises ValueError if another one would be sent."""
+    target = request.url.raw_path.decode()
+    url = f"{request.url.scheme}://{request.url.netloc.decode()}{target}"  # without a password
+    doubtful = "'" in target or "\\" in target or "%2" in target  # the others stay as they are
+    if doubtful and not str(Url(url)).endswith(target):
+        raise ValueError("write %27 for ' in a query, and %5C for \\ and . for %2E in a path")
+    headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
     seconds = max(request.extensions["timeout"].values())
-    return builder.headers(headers).timeout(timedelta(seconds=seconds))
+    builder = start(request.method, url).headers(headers).timeout(timedelta(0, seconds))
+    stream: Any = request.stream
+    if not isinstance(stream, httpx.ByteStream):
+        return builder.body_stream(stream)
+    if body := request.read():
+        if int(request.headers.get("content-length", len(body))) != len(body):
+            raise ValueError("Content-Length is not the length of the body")
+        return builder.body_bytes(body)
+    return builder
 
 
 def _respond(response: BaseResponse, body: _Body) -> httpx.Response:
@@ -106,11 +122,14 @@ def _respond(response: BaseResponse, body: _Body) -> httpx.Response:
 
 def _translate(error: Exception) -> httpx.TransportError:
     """httpx's exception for one of pyreqwest's, with the innermost cause as its message."""
-    if isinstance(error, exceptions.RequestTimeoutError):
-        return httpx.TimeoutException(error.message)
-    if isinstance(error, ValueError):
-        return httpx.UnsupportedProtocol(str(error))
     causes = [cause["message"] for cause in getattr(error, "details", {}).get("causes") or []]
+    message = causes[-1] if causes else str(error)
+    if isinstance(error, exceptions.RequestTimeoutError):
+        return httpx.TimeoutException(message)
+    if isinstance(error, exceptions.BuilderError):
+        return httpx.UnsupportedProtocol(message)
+    if isinstance(error, ValueError):
+        return httpx.LocalProtocolError(message)
     # pyreqwest says ConnectError too when a connection breaks off before the answer.
     kind = httpx.ConnectError if "client error (Connect)" in causes else httpx.RemoteProtocolError
-    return kind(causes[-1] if causes else str(error))
+    return kind(message)

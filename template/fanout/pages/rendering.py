@@ -43,13 +43,12 @@ def render_section(section: Section, request: HttpRequest) -> str:
     engine: Any = engines["jinja2"]
     select = _select_template.__wrapped__ if engine.env.auto_reload else _select_template
     template = select(engine, section.name)
-    memory = section.memory
-    if not _is_stable(template.template) or not memory or not memory.recognize(section.data):
+    if not _is_stable(template.template):
         return str(template.render({"section": section}, request))
     key = (template.template, section.name)
-    if key not in memory.html:
-        memory.html[key] = template.render({"section": section}, request)
-    return memory.html[key]
+    if key not in section.html:
+        section.html[key] = template.render({"section": section}, request)
+    return section.html[key]
 
 
 @cache

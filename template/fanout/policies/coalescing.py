@@ -29,15 +29,17 @@ def share(key: Hashable, seconds: float, call: Callable[[], T]) -> T:
     flight = _futures.setdefault(key, own)  # in one step: nothing can come between
     if flight[1] - now < seconds / 2:
         _futures[key] = flight = own
-    if flight is own:
-        try:
-            own[0].set_result(call())
-        except BaseException as error:
-            own[0].set_exception(error)
-        finally:
-            if _futures.get(key) is own:
-                _futures.pop(key, None)
-    return cast("T", flight[0].result(seconds))
+    try:
+        if flight is own:
+            try:
+                own[0].set_result(call())
+            except BaseException as error:
+                own[0].set_exception(error)
+        return cast("T", flight[0].result(seconds))
+    finally:
+        if _futures.get(key) is own:
+            _futures.pop(key, None)
+        del own, flight  # else an error, whose traceback has this frame, holds itself
 
 
 async def ashare(
@@ -69,6 +71,7 @@ async def ashare(
         if stop and not flight.waiting and not flight.task.done():
             flight.scope.cancel()
             await asyncio.wait([flight.task])
+        del flight  # see above
 
 
 async def end_flights() -> None:
@@ -95,17 +98,18 @@ class _Flight(Generic[T]):
     def __init__(self, call: Callable[[], Awaitable[T]], end: float) -> None:
         self.end = end
         self.scope = anyio.CancelScope(deadline=end)
-        self.task = asyncio.create_task(self._run(call))
+        self.task = asyncio.create_task(_run(call, self.scope))
         self.waiting = 0
 
     def is_over(self) -> bool:
         """Whether it has a result, or will have none."""
         return self.task.done() or self.scope.cancel_called
 
-    async def _run(self, call: Callable[[], Awaitable[T]]) -> T:
-        try:
-            with self.scope:
-                return await call()
-        except asyncio.CancelledError:  # pyreqwest makes its own, which the scope does not know
-            pass
-        raise TimeoutError
+
+async def _run(call: Callable[[], Awaitable[T]], scope: anyio.CancelScope) -> T:
+    try:
+        with scope:
+            return await call()
+    except asyncio.CancelledError:  # pyreqwest makes its own, which the scope does not know
+        pass
+    raise TimeoutError

@@ -22,11 +22,11 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from fanout.calls.answer import Answer, BadAnswer, Body
-from fanout.calls.call import TIMEOUTS, Call, Section
+from fanout.calls.answer import Answer, Body
+from fanout.calls.call import SAID, TIMEOUTS, Call, Section
 from fanout.calls.service import Service, services
 from fanout.calls.visit import Visit
-from fanout.policies.bulkhead import Full
+from fanout.policies.breaker import Paused
 from fanout.serving import wsgi
 from fanout.serving.handler import Handler, Receive, Send
 from fanout.telemetry import sdk
@@ -94,7 +94,7 @@ class TracedCall(Call):
         with trace.use_span(self._span):
             section = super().fail(error, older)
         # Only sentences of our own: others may hold the URL, and so the viewer.
-        own = isinstance(error, BadAnswer | Full)
+        own = isinstance(error, SAID) and not isinstance(error, Paused)
         self._span.set_status(StatusCode.ERROR, str(error) if own else self._get_type(error))
         self._end(section.state, section.duration, self._get_type(error))
         return section

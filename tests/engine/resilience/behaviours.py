@@ -137,6 +137,7 @@ BODY = json.dumps(GOOD).encode()
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BODY)
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 SPACES = b" " * 1024 * 1024
+TREE = b'{"items": [], "x": [%s]}' % b",".join([b'{"":0}'] * 140_000)
 
 # Sockets
 
@@ -253,10 +254,13 @@ BODIES: dict[str, tuple[Talk, str]] = {
     "null": (respond(None), "failed"),
     "a number": (respond(7), "failed"),
     "a string": (respond(HTML), "failed"),
-    "NaN": (respond(b'{"title": "a", "price": NaN}'), "failed"),
-    "Infinity": (respond(b'{"title": "a", "price": -Infinity}'), "failed"),
-    "a number that overflows": (respond(b'{"title": "a", "price": 1e999}'), "failed"),
-    "an integer of 100,000 digits": (respond(b'{"price": %s}' % (b"9" * 100_000)), "failed"),
+    "NaN": (respond(b'{"items": [], "price": NaN}'), "failed"),
+    "Infinity": (respond(b'{"items": [], "price": -Infinity}'), "failed"),
+    "a number that overflows": (respond(b'{"items": [], "price": 1e999}'), "failed"),
+    "an integer of 100,000 digits": (
+        respond(b'{"items": [], "price": %s}' % (b"9" * 100_000)),
+        "failed",
+    ),
     "lists nested 100,000 deep": (respond(b"[" * 100_000), "failed"),
     "objects nested 100,000 deep": (
         respond(b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
@@ -265,19 +269,26 @@ BODIES: dict[str, tuple[Talk, str]] = {
     "a cut string": (respond(BODY[:-5]), "failed"),
     "two objects": (respond(BODY + BODY), "failed"),
     "duplicate keys": (respond(b'{"title": "a", "title": "b", "items": []}'), "ok"),
-    "no keys": (respond({}), "ok"),
+    "no keys": (respond({}), "failed"),
+    "an error with status 200": (respond({"error": "quota exceeded"}), "failed"),
     "wrong types": (respond({"title": ["a"], "items": "b"}), "failed"),
     "items that are no objects": (respond({"items": [1, None, []]}), "failed"),
     "1,000 items": (respond({"items": [{"title": str(n)} for n in range(1000)]}), "ok"),
-    "a title of 900,000 letters": (respond({"title": "a" * 900_000}), "ok"),
+    "a title of 900,000 letters": (respond({"title": "a" * 900_000, "items": []}), "ok"),
     "every HTML special in every field": (respond(HOSTILE), "ok"),
-    "control characters": (respond({"title": "\x00\x1b[2J\u202e\ufffe"}), "ok"),
-    "half a surrogate pair": (respond(b'{"title": "\\ud800"}'), "failed"),
-    "latin-1": (respond('{"title": "é"}'.encode("latin-1")), "failed"),
-    "UTF-16": (respond('{"title": "é"}'.encode("utf-16")), "failed"),
+    "control characters": (respond({"title": "\x00\x1b[2J\u202e\ufffe", "items": []}), "ok"),
+    "half a surrogate pair": (respond(b'{"title": "\\ud800", "items": []}'), "failed"),
+    "latin-1": (respond('{"title": "é", "items": []}'.encode("latin-1")), "failed"),
+    "UTF-16": (respond('{"title": "é", "items": []}'.encode("utf-16")), "failed"),
     "a byte order mark": (respond(b"\xef\xbb\xbf" + BODY), "ok"),
     "50 MiB": (say(b"HTTP/1.1 200 OK\r\nContent-Length: 52428800\r\n\r\n", SPACES * 50), "failed"),
+    "1 MiB in chunks of a byte": (say(CHUNKED, b"1\r\n \r\n" * 1024 * 1024), "failed"),
+    "a large tree in a small gzip": (packed(gzip.compress(TREE)), "failed"),
     "gzip": (packed(gzip.compress(BODY)), "ok"),
+    "gzip of nothing, for ever": (
+        packed(gzip.compress(b"")[:10] + b"\x00\x00\x00\xff\xff" * 1024 * 1024),
+        "failed",
+    ),
     "a gzip bomb": (packed(gzip.compress(SPACES * 50 + BODY)), "failed"),
     "gzip in gzip": (packed(gzip.compress(gzip.compress(BODY)), "gzip, gzip"), "failed"),
     "half of a gzip": (packed(gzip.compress(BODY)[:-9]), "failed"),
