@@ -1,11 +1,13 @@
 """The template's settings: `copier update` improves them. Yours go into settings.py, which wins."""
 
 import re
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from dj_database_url import DBConfig, parse
+from django.conf import global_settings
 from environs import EnvError, env, validate
 
 from config import generated
@@ -18,6 +20,12 @@ env.read_env(BASE_DIR / ".env", recurse=False)
 # production mode unless somebody decides otherwise.
 DEBUG = env.bool("DJANGO_DEBUG", default=env.bool("DJANGO_DEVELOPMENT", default=False))
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="") or ("only-for-development" if DEBUG else "")
+# Keys that were: what they have signed still counts.
+SECRET_KEY_FALLBACKS = [
+    key.strip()
+    for key in env.str("DJANGO_SECRET_KEY_FALLBACKS", default="").split(",")
+    if key.strip()
+]
 ALLOWED_HOSTS = [
     host.strip() for host in env.str("DJANGO_ALLOWED_HOSTS", default="").split(",") if host.strip()
 ]
@@ -78,9 +86,10 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 # Connections to PostgreSQL of every process; times in seconds. A page has one while it asks the
-# database, not while it waits for services, so a few are enough. By default the pool waits longer
-# and longer between two tries to connect, and a minute's outage is one of two.
-DATABASE_POOL = {"min_size": 1, "max_size": 4, "timeout": 2.0, "reconnect_timeout": 2.0}
+# database, not while it waits for services, so a few are enough. Nobody waits longer for one than
+# /readyz may. By default the pool waits longer and longer between two tries to connect, and a
+# minute's outage is one of two.
+DATABASE_POOL = {"min_size": 1, "max_size": 4, "timeout": 0.75, "reconnect_timeout": 2.0}
 
 
 def get_database(url: str, default: Path) -> DBConfig:
@@ -99,9 +108,13 @@ def get_database(url: str, default: Path) -> DBConfig:
     if database["ENGINE"] == "django.db.backends.postgresql":
         if not (find_spec("psycopg") and find_spec("psycopg_pool")):
             raise EnvError("DATABASE_URL needs PostgreSQL's driver: run uv sync --group postgres.")
+        options: dict[str, Any] = {"connect_timeout": 2}
         # A command of manage.py, but for `serve`, needs one connection, and says at once why not.
-        pool = {} if env.bool("DJANGO_DEVELOPMENT", default=False) else {"pool": DATABASE_POOL}
-        database["OPTIONS"] = {"connect_timeout": 2, **pool, **database.get("OPTIONS", {})}
+        if not env.bool("DJANGO_DEVELOPMENT", default=False):
+            from fanout.serving.postgres import Connection  # needs the driver
+
+            options["pool"] = {**DATABASE_POOL, "connection_class": Connection}
+        database["OPTIONS"] = {**options, **database.get("OPTIONS", {})}
     return database
 
 
@@ -109,12 +122,14 @@ def get_database(url: str, default: Path) -> DBConfig:
 DATABASES = {"default": get_database(env.str("DATABASE_URL", default=""), BASE_DIR / "db.sqlite3")}
 
 # Where the processes share the last good answers of services and the counts of log-ins: redis://,
-# rediss://, valkey:// or valkeys://; without one, each process has its own.
+# rediss://, valkey:// or valkeys://; without one, each process has its own. Other sites may use it.
 CACHE_URL = env.str("CACHE_URL", default="")
+CACHE_PREFIX = sha256(repr((generated.TITLE, SECRET_KEY)).encode()).hexdigest()[:16]
 CACHES: dict[str, dict[str, Any]] = {
     name: {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": re.sub("^valkey(s?)://", r"redis\1://", CACHE_URL),
+        "KEY_PREFIX": CACHE_PREFIX,
         "OPTIONS": {"socket_connect_timeout": 0.25, "socket_timeout": 0.25, **more},  # seconds
     }
     if CACHE_URL
@@ -128,6 +143,11 @@ CACHES: dict[str, dict[str, Any]] = {
         "fanout": {"serializer": "fanout.calls.last_good.JsonSerializer"},
     }.items()
 }
+
+# Django's, but the one that makes new hashes holds no connection to the database meanwhile.
+PASSWORD_HASHERS = ["fanout.serving.passwords.PBKDF2PasswordHasher"] + [
+    name for name in global_settings.PASSWORD_HASHERS if not name.endswith(".PBKDF2PasswordHasher")
+]
 
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -167,14 +187,14 @@ SECURE_SSL_REDIRECT = bool(FORWARDED_ALLOW_IPS) and not DEBUG
 SECURE_REDIRECT_EXEMPT = ["^(livez|readyz)$"]  # asked without the proxy
 
 # What a page may load and do; nothing inline. The admin's pickers fetch, and services' images may
-# come from anywhere.
+# come from anywhere, but over http only in development.
 SECURE_CSP = {
     "default-src": ["'none'"],
     "script-src": ["'self'"],
     "style-src": ["'self'"],
     "font-src": ["'self'"],
     "connect-src": ["'self'"],
-    "img-src": ["'self'", "data:", "http:", "https:"],
+    "img-src": ["'self'", "data:", "https:", *(["http:"] if DEBUG else [])],
     "form-action": ["'self'"],
     "base-uri": ["'none'"],
     "object-src": ["'none'"],

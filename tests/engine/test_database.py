@@ -25,7 +25,9 @@ def test_without_an_address_it_is_a_file(tmp_path: Path) -> None:
 
 
 def test_postgresql_gets_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "find_spec", lambda name: name)
+    pytest.importorskip("psycopg_pool", reason="There is no driver of PostgreSQL.")
+    from fanout.serving.postgres import Connection
+
     monkeypatch.delenv("DJANGO_DEVELOPMENT", raising=False)
     found = get_database(f"postgres://u:{SECRET}%40@db:5433/shop?sslmode=require", Path())
     assert found["ENGINE"] == "django.db.backends.postgresql"
@@ -35,7 +37,7 @@ def test_postgresql_gets_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["OPTIONS"] == {
         "sslmode": "require",
         "connect_timeout": 2,
-        "pool": DATABASE_POOL,
+        "pool": {**DATABASE_POOL, "connection_class": Connection},
     }
     pooled_elsewhere = get_database("postgresql://db/shop?pool=false", Path())
     assert pooled_elsewhere["OPTIONS"]["pool"] is False

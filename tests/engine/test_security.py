@@ -116,6 +116,26 @@ def test_cookies_are_for_https_and_for_this_site(production: Production, interfa
     assert cookie["samesite"] == "Lax"
 
 
+def test_an_image_over_http_is_for_development_only(production: Production) -> None:
+    always = ["'self'", "data:", "https:"]
+    assert production()["SECURE_CSP"]["img-src"] == always
+    assert production(DJANGO_DEBUG="true")["SECURE_CSP"]["img-src"] == [*always, "http:"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("keys", "counts"), [("", False), ("other", False), ("other, old,", True)])
+def test_what_an_old_key_has_signed_counts_while_it_is_a_fallback(
+    production: Production, settings: Settings, client: Client, keys: str, counts: bool
+) -> None:
+    settings.SECRET_KEY = "old"  # noqa: S105
+    client.force_login(make_user("viewer"))
+    values = production(DJANGO_SECRET_KEY_FALLBACKS=keys)
+    settings.SECRET_KEY = values["SECRET_KEY"]
+    settings.SECRET_KEY_FALLBACKS = values["SECRET_KEY_FALLBACKS"]
+    page = client.get("/compare/sync/", secure=True).content.decode()
+    assert ("Hello, viewer" in page) is counts
+
+
 @pytest.mark.parametrize("typed", ["office/admin/", "/office/admin"])
 @pytest.mark.django_db
 def test_the_admin_is_where_the_environment_says(

@@ -1,8 +1,9 @@
-"""Log-ins are limited, for each account and each address."""
+"""Log-ins are limited: for each account and each address, and at once. The log says who tried."""
 
+import runpy
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Event, Semaphore
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,10 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from pytest_django import Settings
 
+from config import generated
+from engine.commands import PROJECT
 from engine.visitors import make_user, send
+from fanout.policies.bulkhead import Bulkhead
 from fanout.serving import throttle
 
 LIMITS = {"PER_ACCOUNT_AND_ADDRESS": 2, "PER_ADDRESS": 4, "PER_ACCOUNT": 5}
@@ -29,6 +33,7 @@ Post = Callable[..., Any]
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Stands still: 100 s of the window have gone. The limits are low."""
+    throttle._own.clear()
     clock = SimpleNamespace(now=START + 100.0)
     clock.time = lambda: clock.now
     monkeypatch.setattr(throttle, "time", clock)
@@ -44,9 +49,13 @@ def post(request: pytest.FixtureRequest, interface: str, clock: SimpleNamespace,
     user.is_staff = True
     user.save()
 
-    def post(password: str, username: str = "viewer", address: str = "192.0.2.1") -> Any:
+    def post(
+        password: str, username: str = "viewer", address: str = "192.0.2.1", **options: Any
+    ) -> Any:
         data = {"username": username, "password": password}
-        return send(interface, "post", reverse(request.param), address=address, data=data)
+        return send(
+            interface, "post", reverse(request.param), address=address, data=data, **options
+        )
 
     return post
 
@@ -165,15 +174,26 @@ def test_only_what_fails_counts(post: Post) -> None:
     assert [post("wrong").status_code for _ in range(3)] == [200, 200, 429]
 
 
-def test_without_the_cache_people_can_log_in(
-    post: Post, settings: Settings, caplog: pytest.LogCaptureFixture
+class Failing(LocMemCache):
+    """Goes away after it was asked, and before it has counted."""
+
+    def incr(self, *_: Any, **__: Any) -> int:
+        raise ConnectionError
+
+
+@pytest.mark.parametrize(
+    "backend", ["django.core.cache.backends.redis.RedisCache", f"{__name__}.Failing"]
+)
+def test_without_the_cache_a_process_counts_for_itself(
+    post: Post, settings: Settings, caplog: pytest.LogCaptureFixture, backend: str
 ) -> None:
-    backend = "django.core.cache.backends.redis.RedisCache"
     settings.CACHES = {"fanout": {"BACKEND": backend, "LOCATION": "redis://127.0.0.1:1"}}
-    for _ in range(3):
-        assert post("wrong").status_code == 200
-    assert post("right").status_code == 302
-    assert caplog.messages.count("Log-ins are not limited: the cache does not answer") == 4
+    assert [post("right").status_code for _ in range(3)] == [302] * 3
+    assert [post("wrong").status_code for _ in range(2)] == [200] * 2
+    line = "Log-ins are counted by this process alone: the cache does not answer"
+    assert caplog.messages.count(line) == 5
+    assert post("right").status_code == 429
+    assert post("right", address="192.0.2.2").status_code == 302
 
 
 def test_to_look_at_the_form_asks_no_cache(
@@ -208,3 +228,152 @@ def test_tries_at_the_same_time_do_not_pass_together(clock: Any) -> None:
         end.set()
     assert [attempt.result() for attempt in tries] == [302, 302]
     assert post() == 302
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> Bulkhead:
+    """As many log-ins as a process checks at once, which go on. Whoever comes later does not wait."""
+    places = Bulkhead(throttle.LOGINS)
+    monkeypatch.setattr(throttle, "_places", places)
+    monkeypatch.setattr(throttle, "PATIENCE", 0.0)
+    for _ in range(throttle.LOGINS):
+        assert places.enter().done()
+    return places
+
+
+@pytest.fixture
+def leave(full: Bulkhead) -> Callable[[], None]:
+    """End one of those log-ins."""
+    turn = Bulkhead(1).enter()
+    return lambda: full.leave(turn)
+
+
+def test_one_more_than_can_be_checked_at_once_is_refused_and_not_counted(
+    post: Post, leave: Callable[[], None]
+) -> None:
+    for _ in range(3):
+        refused = post("right")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        html = refused.content.decode()
+        assert "Many people log in right now. Try again in a moment." in html
+        assert 'name="username" value="viewer"' in html
+        assert "right" not in html.replace("right now", "")
+        assert "This field is required" not in html
+        assert "sessionid" not in refused.cookies
+    leave()
+    assert post("right").status_code == 302
+
+
+def test_a_log_in_that_waits_gets_the_next_place(
+    post: Post, leave: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end_another(turns: Any, seconds: float) -> Any:
+        assert wait(turns, 0.0).not_done
+        leave()
+        return wait(turns, seconds)
+
+    monkeypatch.setattr(throttle, "wait", end_another)
+    assert post("right").status_code == 302
+
+
+def test_whoever_has_failed_too_often_is_told_so_without_a_place(
+    post: Post, full: Bulkhead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(throttle, "_places", Bulkhead(1))
+        assert [post("wrong").status_code for _ in range(2)] == [200] * 2
+    assert post("right").status_code == 429
+    assert post("right", address="192.0.2.2").status_code == 503
+
+
+def test_a_place_becomes_free_whatever_comes_of_a_log_in(
+    post: Post, full: Bulkhead, leave: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(request: HttpRequest) -> Any:
+        raise ZeroDivisionError
+
+    leave()
+    monkeypatch.setattr(LocMemCache, "get_many", lambda *_: {})  # so that it gets a place
+    with pytest.raises(ZeroDivisionError):
+        throttle.throttle(broken)(RequestFactory().post("/"))
+    assert [post("wrong").status_code for _ in range(3)] == [200, 200, 429]
+    assert post("right", address="192.0.2.2").status_code == 302
+    assert full.enter().done()
+
+
+def test_the_wait_for_a_place_holds_no_connection(
+    clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+
+    def give_up(*_: Any) -> None:
+        events.append("wait")
+        raise TimeoutError
+
+    monkeypatch.setattr(throttle, "give_back_connections", lambda: events.append("given back"))
+    monkeypatch.setattr(throttle, "wait", give_up)
+    with pytest.raises(TimeoutError):
+        throttle.throttle(print)(RequestFactory().post("/"))
+    assert events == ["given back", "wait"]
+
+
+def get_trail(caplog: pytest.LogCaptureFixture) -> list[tuple[str, ...]]:
+    """What has been logged of log-ins: the line and its fields."""
+    fields = ("message", "levelname", "account", "address", "request_id")
+    return [
+        tuple(str(getattr(record, field)) for field in fields)
+        for record in caplog.records
+        if record.name == "fanout"
+    ]
+
+
+def test_what_fails_and_what_is_refused_leaves_a_line(
+    post: Post, full: Bulkhead, leave: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    statuses = [post("guess-0", headers={"X-Request-ID": "id-0"}).status_code]
+    leave()
+    for number in range(1, 4):
+        response = post(f"guess-{number}", headers={"X-Request-ID": f"id-{number}"})
+        statuses.append(response.status_code)
+    assert statuses == [503, 200, 200, 429]
+    outcomes = [
+        "was refused, too many at once",
+        *["failed"] * 2,
+        "was refused, too many have failed",
+    ]
+    assert get_trail(caplog) == [
+        (
+            f"A log-in {outcome}: from 192.0.2.1 as 'viewer'",
+            *("WARNING", "viewer", "192.0.2.1", f"id-{number}"),
+        )
+        for number, outcome in enumerate(outcomes)
+    ]
+    assert "guess" not in str([vars(record) for record in caplog.records])
+
+
+def test_a_log_in_that_succeeds_leaves_none(post: Post, caplog: pytest.LogCaptureFixture) -> None:
+    assert post("right").status_code == 302
+    assert get_trail(caplog) == []
+
+
+def test_a_name_cannot_forge_a_line(post: Post, caplog: pytest.LogCaptureFixture) -> None:
+    forged = "A log-in failed: from 198.51.100.1 as 'x'"
+    post("wrong", username=f"\u00fc\u202ea\n{forged}{'y' * 300}")
+    [(line, _, account, *_)] = get_trail(caplog)
+    assert account == f"\u00fc\\u202ea\\n{forged}{'y' * 209}"  # 254 characters as typed
+    assert line == f"A log-in failed: from 192.0.2.1 as '{account}'"
+
+
+def test_the_keys_of_two_sites_in_one_cache_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CACHE_URL", "redis://cache.test")
+
+    def get_prefix(title: str, secret: str) -> str:
+        monkeypatch.setattr(generated, "TITLE", title)
+        monkeypatch.setenv("DJANGO_SECRET_KEY", secret)
+        found = runpy.run_path(str(PROJECT / "config/base.py"))["CACHES"]
+        [prefix] = {options["KEY_PREFIX"] for options in found.values()}
+        return str(prefix)
+
+    sites = [("Shop", "s3cret"), ("Shop", "an0ther"), ("Blog", "s3cret")]
+    assert len({get_prefix(*site) for site in sites}) == 3
+    assert get_prefix(*sites[0]) == get_prefix(*sites[0])

@@ -6,7 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
+from django.conf import settings as django_settings
 from django.contrib.auth import SESSION_KEY
+from django.db import OperationalError
+from django.db.models import QuerySet
 from django.test import AsyncClient, Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -16,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from engine.conftest import Get, serve
 from engine.visitors import make_user
 from fanout.calls import visit
+from fanout.policies.deadline import time_left
 from fanout.serving.asgi import get_asgi_application
 
 BROKEN = Request({"type": "http"})  # among the calls: the services fail from here on
@@ -30,7 +34,9 @@ def calls(settings: Settings) -> Iterator[list[Request]]:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         request = Request(scope)
         viewer = request.query_params.get("user", "nobody")
-        response: Response = JSONResponse({"title": viewer}, 500 if BROKEN in calls else 200)
+        response: Response = JSONResponse(
+            {"title": viewer, "items": []}, 500 if BROKEN in calls else 200
+        )
         calls.append(request)
         response.set_cookie("viewer", viewer)
         await response(scope, receive, send)
@@ -79,6 +85,51 @@ def test_no_page_keeps_a_connection_of_the_database_while_it_waits_for_services(
     get(style)
     assert calls_before == [0]
     assert len(calls) == 2
+
+
+@pytest.mark.usefixtures("calls")
+@pytest.mark.django_db
+def test_no_page_for_a_viewer_is_stored(get: Get, style: str, log_in: LogIn) -> None:
+    log_in("viewer")
+    response = get(style)
+    assert response.page.complete
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_a_database_that_does_not_say_who_somebody_is_makes_a_page_for_nobody(
+    get: Get,
+    style: str,
+    calls: list[Request],
+    client: Client,
+    async_client: AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    left: list[float] = []
+
+    def fail(*_: object, **__: object) -> None:
+        left.append(time_left())
+        raise OperationalError("took too long")
+
+    monkeypatch.setattr(QuerySet, "get", fail)
+    monkeypatch.setattr(visit, "close_old_connections", lambda: left.append(time_left()))
+    for browser in (client, async_client):
+        browser.cookies[django_settings.SESSION_COOKIE_NAME] = "x" * 32
+    response = get(style)
+    assert len(left) == 2  # the session was asked for, and the connection given back
+    assert max(left) <= visit.VIEWER_SECONDS  # also in a thread
+    assert response.status_code == 200
+    assert "We could not check who you are" in b"".join(response).decode()
+    assert [section.title for section in response.page.sections] == ["nobody", "nobody"]
+    assert {call.url.query for call in calls} == {"shelf=sea", ""}
+    assert not response.page.complete
+    assert response.headers.get("X-Fanout-Complete", "false") == "false"  # streamed: not said
+    assert response.headers["Cache-Control"] == "no-store"
+    assert not response.cookies  # the browser is still logged in
+    [record] = [record for record in caplog.records if record.name == "fanout"]
+    assert record.getMessage() == "The database did not say who the viewer is: took too long"
+    assert record.__dict__["request_id"] == response.headers["X-Request-ID"]
+    assert not record.exc_info
 
 
 @pytest.mark.django_db

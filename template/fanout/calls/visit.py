@@ -4,18 +4,20 @@ Whoever asked the database gives the connection back before services are called:
 waits would keep one.
 """
 
+import logging
 from dataclasses import dataclass
 
 import httpx
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.db import close_old_connections
+from django.db import Error, close_old_connections
 from django.http import HttpRequest
 
-from fanout.calls.headers import make_headers
-from fanout.policies.deadline import Deadline
+from fanout.calls.headers import REQUEST_ID, make_headers
+from fanout.policies.deadline import Deadline, time_limit
 
+VIEWER_SECONDS = 1.0  # for looking them up: most of the deadline is for the services
 Viewer = AbstractBaseUser | None
 
 
@@ -27,27 +29,46 @@ class Visit:
     viewer: Viewer
     deadline: Deadline
     headers: httpx.Headers  # of every call
+    viewer_unknown: bool = False  # somebody may be logged in, but the database did not say who
 
 
 def get_visit(request: HttpRequest) -> Visit:
     """Start a visit. Asks the database who is logged in, but only if the visitor has a session."""
-    deadline = Deadline(settings.FANOUT_DEADLINE)
-    viewer = request.user if request.user.is_authenticated else None
-    if _has_asked(request, viewer):
-        close_old_connections()
-    return Visit(request, viewer, deadline, make_headers(request.headers))
+    deadline, headers = Deadline(settings.FANOUT_DEADLINE), make_headers(request.headers)
+    viewer, unknown = None, False
+    with time_limit(deadline.budget(VIEWER_SECONDS)):
+        try:
+            viewer = request.user if request.user.is_authenticated else None
+        except Error as error:
+            unknown = True
+            _log(error, headers)
+        if _has_asked(request, viewer):
+            close_old_connections()
+    return Visit(request, viewer, deadline, headers, unknown)
 
 
 async def aget_visit(request: HttpRequest) -> Visit:
     """Start a visit, without blocking the event loop."""
-    deadline = Deadline(settings.FANOUT_DEADLINE)
-    user = await request.auser()
-    viewer = user if user.is_authenticated else None
-    if _has_asked(request, viewer):
-        await sync_to_async(close_old_connections)()
-    return Visit(request, viewer, deadline, make_headers(request.headers))
+    deadline, headers = Deadline(settings.FANOUT_DEADLINE), make_headers(request.headers)
+    viewer, unknown = None, False
+    with time_limit(deadline.budget(VIEWER_SECONDS)):
+        try:
+            user = await request.auser()
+            viewer = user if user.is_authenticated else None
+        except Error as error:
+            unknown = True
+            _log(error, headers)
+        if _has_asked(request, viewer):
+            await sync_to_async(close_old_connections)()
+    return Visit(request, viewer, deadline, headers, unknown)
 
 
 def _has_asked(request: HttpRequest, viewer: Viewer) -> bool:
     """Whether the database was asked: not for a visitor without a session."""
     return viewer is not None or settings.SESSION_COOKIE_NAME in request.COOKIES
+
+
+def _log(error: Error, headers: httpx.Headers) -> None:
+    message = "The database did not say who the viewer is: %s"
+    extra = {"request_id": headers[REQUEST_ID]}
+    logging.getLogger("fanout").warning(message, error, extra=extra)

@@ -23,11 +23,12 @@ class Page:
     style: str
     sections: tuple[Section, ...]
     duration: float  # seconds, from the start of the visit to the end of the last call
+    viewer_unknown: bool = False  # the visit's
 
     @property
     def complete(self) -> bool:
-        """Whether every section is `ok`."""
-        return all(section.state == "ok" for section in self.sections)
+        """Whether every section is `ok`, and is the viewer's."""
+        return not self.viewer_unknown and all(section.state == "ok" for section in self.sections)
 
     @property
     def missing(self) -> list[Section]:
@@ -50,12 +51,18 @@ class PageResponse(HttpResponse):
         """Render `sections`, which were made in `visit`, with the Jinja template of that name."""
         waited = visit.deadline.elapsed()
         rendered = [show_section(s, visit.request, strict=settings.DEBUG) for s in sections]
-        self.page = Page(style=style, sections=tuple(s for s, _ in rendered), duration=waited)
+        self.page = Page(
+            style=style,
+            sections=tuple(s for s, _ in rendered),
+            duration=waited,
+            viewer_unknown=visit.viewer_unknown,
+        )
         context = make_context(self.page, visit, sections=rendered)
         html = render_to_string(template, context, visit.request, using="jinja2")
         super().__init__(html, status=self.page.status)
         set_headers(self, visit)
-        self.headers["Cache-Control"] = "private" if self.page.complete else "no-store"
+        lasting = self.page.complete and not visit.viewer
+        self.headers["Cache-Control"] = "private" if lasting else "no-store"
         self.headers["Server-Timing"] = make_timings(self.page, visit.deadline.elapsed())
         self.headers["X-Fanout-Complete"] = "true" if self.page.complete else "false"
 

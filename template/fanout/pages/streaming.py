@@ -53,7 +53,12 @@ class StreamedPageResponse(StreamingHttpResponse):
             s.name: Section(name=s.name, title=s.title, state="ok", start=0.0, duration=0.0)
             for s in services()
         }
-        self.page = Page(style=style, sections=tuple(self._waiting.values()), duration=0.0)
+        self.page = Page(
+            style=style,
+            sections=tuple(self._waiting.values()),
+            duration=0.0,
+            viewer_unknown=visit.viewer_unknown,
+        )
         first = "".join(map(self._add, arrived))
         shell, _ = self._render()
         self._parts = self._stream(shell + first, arriving)

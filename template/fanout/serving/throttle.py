@@ -1,4 +1,4 @@
-"""The limit on log-ins: after too many that failed, more are refused until the next window begins.
+"""The limits on log-ins: few at once, and after too many that failed none until the next window.
 
 Whoever guesses from one address closes an account to that address alone. To close it to its owner
 takes ten addresses, and lasts as long as they go on, plus one window at most.
@@ -8,6 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import wait
 from contextlib import suppress
 from functools import wraps
 from hashlib import sha256
@@ -15,31 +16,56 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 from unicodedata import normalize
 
-from django.core.cache import caches
+from django.core.cache import BaseCache, caches
+from django.core.cache.backends.locmem import LocMemCache
 from django.http import HttpRequest
+
+from fanout.policies.bulkhead import Bulkhead
+from fanout.serving.passwords import give_back_connections
 
 WINDOW = 300  # seconds
 PER_ACCOUNT_AND_ADDRESS, PER_ADDRESS, PER_ACCOUNT = 10, 50, 100  # failures in one window
 MOST_CHARACTERS = 254  # of a name, as in Django's form: to normalize a long one takes very long
+LOGINS = 4  # at once in a process: each takes a core for half a second, and pages need some too
+PATIENCE = 1.0  # seconds that a further one waits for its turn
+
+logger = logging.getLogger("fanout")
+
+_places = Bulkhead(LOGINS)
+_own = LocMemCache("log-ins", {"OPTIONS": {"MAX_ENTRIES": 10_000}})  # if the other does not answer
 
 
 def throttle(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Limit `view`, a LoginView. What is refused is its form with status 429; no password is read."""
+    """Limit `view`, a LoginView. What is refused is its form with status 429 or 503; no password is read."""
 
     @wraps(view)
     def throttled(request: HttpRequest) -> Any:
         if request.method != "POST":
             return view(request)
         window, elapsed = divmod(int(time.time()), WINDOW)
-        limits = _get_limits(request, window)
-        if not _count(limits):
-            return _refuse(view, request, WINDOW - elapsed)
-        response = view(request)
-        if response.status_code == 302:  # logged in
-            with suppress(Exception):  # the window ends anyway
-                for name in limits:
-                    caches["fanout"].decr(name)
-        return response
+        counts = _Counts(_get_limits(request, window))
+        if not counts.are_full():
+            give_back_connections()
+            turn = _places.enter()
+            try:
+                if wait([turn], PATIENCE).not_done:
+                    _log(request, "was refused, too many at once")
+                    sentence = "Many people log in right now. Try again in a moment."
+                    return _refuse(view, request, 503, 1, sentence)
+                if counts.add():
+                    response = view(request)
+                    if response.status_code == 302:  # logged in
+                        counts.take_back()
+                    else:
+                        _log(request, "failed")
+                    return response
+            finally:
+                _places.leave(turn)
+        _log(request, "was refused, too many have failed")
+        minutes = math.ceil((WINDOW - elapsed) / 60)
+        pause = f"{minutes} minutes" if minutes > 1 else "a minute"
+        sentence = f"Too many attempts to log in. Try again in {pause}."
+        return _refuse(view, request, 429, WINDOW - elapsed, sentence)
 
     return throttled
 
@@ -63,35 +89,66 @@ def _get_network(address: str) -> str:
     return address
 
 
-def _count(limits: dict[str, int]) -> bool:
-    """Count a try. Whether it exceeds none of its limits; those after one that it does do not count it.
+class _Counts:
+    """Those that a try adds to, each with its limit; in this process if the cache does not answer."""
 
-    One that has been refused leaves nothing new, so it cannot push out of a cache what others have.
-    """
-    try:
-        cache = caches["fanout"]
-        counts = cache.get_many(limits)
-        if any(counts.get(name, 0) >= limit for name, limit in limits.items()):
-            return False
-        for name, limit in limits.items():
-            cache.add(name, 0, WINDOW)
-            if cache.incr(name) > limit:
-                return False
-    except Exception:  # of whatever the cache is made; closed, nobody could log in to mend it
-        logging.getLogger("fanout").exception("Log-ins are not limited: the cache does not answer")
-    return True
+    def __init__(self, limits: dict[str, int]) -> None:
+        self._limits = limits
+        self._cache: BaseCache = caches["fanout"]
+
+    def are_full(self) -> bool:
+        """Whether a try is refused. It leaves nothing new, so it cannot push out what others have."""
+        counts = self._ask(lambda cache: cache.get_many(self._limits))
+        return any(counts.get(name, 0) >= limit for name, limit in self._limits.items())
+
+    def add(self) -> bool:
+        """Count a try. Whether it exceeds no limit; counts after one that it does stay as they are."""
+
+        def add(cache: BaseCache) -> bool:
+            for name, limit in self._limits.items():
+                cache.add(name, 0, WINDOW)
+                if cache.incr(name) > limit:
+                    return False
+            return True
+
+        return bool(self._ask(add))
+
+    def take_back(self) -> None:
+        """Forget the try: it was no failure."""
+        with suppress(Exception):  # the window ends anyway
+            for name in self._limits:
+                self._cache.decr(name)
+
+    def _ask(self, question: Callable[[BaseCache], Any]) -> Any:
+        try:
+            return question(self._cache)
+        except Exception:  # of whatever it is made; closed, nobody could log in to mend it
+            logger.exception("Log-ins are counted by this process alone: the cache does not answer")
+            self._cache = _own
+            return question(_own)
 
 
-def _refuse(view: Callable[..., Any], request: HttpRequest, seconds: int) -> Any:
-    logging.getLogger("fanout").warning("A log-in was refused: too many have failed")
+def _refuse(
+    view: Callable[..., Any], request: HttpRequest, status: int, seconds: int, sentence: str
+) -> Any:
     data = request.POST.copy()
     data["password"] = ""
     request.POST = data  # type: ignore[assignment]
     response = view(request)
     form = response.context_data["form"]
     form.errors.clear()
-    minutes = math.ceil(seconds / 60)
-    wait = f"{minutes} minutes" if minutes > 1 else "a minute"
-    form.add_error(None, f"Too many attempts to log in. Try again in {wait}.")
-    response.status_code, response.headers["Retry-After"] = 429, str(seconds)
+    form.add_error(None, sentence)
+    response.status_code, response.headers["Retry-After"] = status, str(seconds)
     return response
+
+
+def _log(request: HttpRequest, outcome: str) -> None:
+    """Say who tried, as they say it themselves: the name comes last, so that it cannot say more."""
+    said = {
+        "account": request.POST.get("username", ""),
+        "address": request.META.get("REMOTE_ADDR", ""),
+        "request_id": request.META.get("HTTP_X_REQUEST_ID", ""),
+    }
+    extra = {key: repr(text[:MOST_CHARACTERS])[1:-1] for key, text in said.items()}
+    line = "A log-in %s: from %s as '%s'"
+    logger.warning(line, outcome, extra["address"], extra["account"], extra=extra)
