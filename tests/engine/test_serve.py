@@ -43,6 +43,25 @@ FANOUT_URLS = dict.fromkeys(FANOUT_SERVICES, "{address}")
 STORAGES["staticfiles"] = {{"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 exec(os.environ.get("MORE_SETTINGS", ""))
 """
+HANG = """
+import asyncio
+import logging
+from threading import Event
+
+ASGI_APPLICATION = "own_settings.application"
+FANOUT_DEADLINE = 1.0
+
+
+async def application(scope, receive, send):
+    if scope["type"] == "http":
+        print("It hangs.", flush=True)
+        {hang}
+"""
+HANGS = {
+    "a database": "await asyncio.to_thread(Event().wait)",
+    "DNS": "await asyncio.get_running_loop().getaddrinfo('slow', 80)",
+    "a log that nobody reads": "while True: logging.warning('Nobody reads this.')",
+}
 STOPS: dict[str, Callable[[int], None]] = {
     "SIGTERM": lambda pid: os.kill(pid, signal.SIGTERM),
     "Ctrl-C": lambda pid: os.killpg(pid, signal.SIGINT),
@@ -163,6 +182,39 @@ def test_pages_in_flight_are_finished_before_it_ends(
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("what", "processes"),
+    [("a database", 1), ("DNS", 1), ("a log that nobody reads", 1), ("a log that nobody reads", 2)],
+)
+def test_it_ends_whatever_hangs(manage: Manage, tmp_path: Path, what: str, processes: int) -> None:
+    names = tmp_path / "names"
+    os.mkfifo(names)  # nobody ever writes there which other names "slow" has, and glibc waits
+    more = HANG.format(hang=HANGS[what])
+    process, site, _ = start(manage, processes, MORE_SETTINGS=more, HOSTALIASES=str(names))
+    url = httpx.URL(site)
+    with socket.create_connection((url.host, url.port or 0), 50) as visitor:
+        visitor.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        read_until(process, "It hangs.")
+        process.terminate()
+        assert process.wait(1 + 2 + 10) == 1  # 10 for a busy machine
+    process.communicate(timeout=10)  # returns once its processes have ended, too
+    socket.create_server((url.host, url.port or 0)).close()
+
+
+def test_processes_end_after_their_supervisor_was_killed_even_with_pages_in_flight(
+    manage: Manage, gate: Gate
+) -> None:
+    process, site, _ = start(manage, 2)
+    with ThreadPoolExecutor() as threads:
+        page = threads.submit(httpx.get, site, timeout=50)
+        assert gate.called.wait(50)
+        process.kill()
+        process.communicate(timeout=2 + 10)  # returns once they have ended
+        assert page.exception()
+    url = httpx.URL(site)
+    socket.create_server((url.host, url.port or 0)).close()
+
+
 def test_the_server_waits_longer_than_proxies_and_pages_and_trusts_who_is_named(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,7 +230,7 @@ def test_the_server_waits_longer_than_proxies_and_pages_and_trusts_who_is_named(
     call_command("serve", port=find_free_ports(), processes=2)
     [config] = configs
     assert config.timeout_keep_alive == 75
-    assert config.timeout_graceful_shutdown == 4
+    assert config.timeout_graceful_shutdown == 3.0
     assert config.forwarded_allow_ips == ["10.0.0.0/8", "2001:db8::1", "::ffff:10.0.0.0/104"]
 
 

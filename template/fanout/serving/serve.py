@@ -1,17 +1,22 @@
 """Listening, and serving the site from one process or several, with uvicorn."""
 
-import math
 import os
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 from ipaddress import IPv4Network
+from multiprocessing import active_children, parent_process
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
 
 import uvicorn
 from django.conf import settings
 from django.core.management.base import CommandError
 from uvicorn.config import LOGGING_CONFIG, STARTUP_FAILURE
+from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import Multiprocess
 
 
@@ -36,13 +41,57 @@ def listen(host: str, port: int, way_out: str) -> socket.socket:
     return sock
 
 
+class _Config(uvicorn.Config):
+    """Loaded in each process that serves, once uvicorn handles its signals: from then on it ends in time."""
+
+    def load(self) -> None:
+        _end_in_time()
+        Thread(target=_end_with_supervisor, daemon=True).start()
+        super().load()
+
+
 class _Supervisor(Multiprocess):
     """Listens no longer once it stops: who comes while the last pages are made is refused, not kept waiting."""
+
+    def run(self) -> None:
+        _end_in_time()
+        super().run()
 
     def terminate_all(self) -> None:
         for sock in self.sockets:
             sock.close()
         super().terminate_all()
+
+
+def _end_in_time() -> None:
+    """See to it that a signal ends this process within FANOUT_DEADLINE and two seconds, whatever hangs."""
+    seconds = settings.FANOUT_DEADLINE + 1.8
+    handler: Any = signal.getsignal(signal.SIGTERM)
+    asked: SimpleQueue[float] = SimpleQueue()
+
+    def handle(*args: Any) -> None:
+        asked.put(seconds)  # without a lock or a log, which may be what hangs
+        handler(*args)
+
+    Thread(target=lambda: _end_after(asked.get()), daemon=True).start()
+    for number in HANDLED_SIGNALS:
+        signal.signal(number, handle)
+
+
+def _end_with_supervisor() -> None:
+    """If there is one, and however it ends: nobody else would stop this process, which has its port."""
+    if supervisor := parent_process():
+        supervisor.join()
+        signal.raise_signal(signal.SIGTERM)
+        _end_after(1.5)
+
+
+def _end_after(seconds: float) -> None:
+    """Leave so much time for a good end. The processes of a supervisor end with it."""
+    time.sleep(seconds)
+    for process in active_children():
+        process.kill()
+    os._exit(1)
 
 
 def get_entry() -> str:
@@ -56,7 +105,7 @@ def serve(sock: socket.socket, processes: int) -> None:
 
     Raises CommandError if one of those cannot start, SystemExit if this one cannot.
     """
-    config = uvicorn.Config(
+    config = _Config(
         get_entry(),
         workers=processes,
         lifespan="auto",  # Django's own entry has none
@@ -66,7 +115,8 @@ def serve(sock: socket.socket, processes: int) -> None:
         server_header=False,
         forwarded_allow_ips=_get_trusted(),  # uvicorn trusts this machine by itself
         timeout_keep_alive=75,  # seconds: proxies keep connections for 60, and have to close them first
-        timeout_graceful_shutdown=math.ceil(settings.FANOUT_DEADLINE) + 1,
+        # Pages that are not sent by then are cut. It may be a float: asyncio waits for it.
+        timeout_graceful_shutdown=settings.FANOUT_DEADLINE + 0.5,  # type: ignore[arg-type]
         timeout_worker_healthcheck=10,  # seconds: on a busy machine a process starts slowly
     )
     if processes == 1:
