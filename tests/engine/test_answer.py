@@ -251,7 +251,7 @@ def test_an_answer_that_comes_again_is_read_once(read: list[bytes]) -> None:
 def test_the_one_that_did_not_come_for_longest_is_read_again(
     read: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_READ", 3 * 8 * 4)
+    monkeypatch.setattr(module, "MAX_READ", 3 * 20 * 4)
     readings = Readings()
     for body in (b"aaaa", b"bbbb", b"cccc", b"aaaa", b"dddd", b"aaaa", b"bbbb"):
         readings.read(body, 0.0)
@@ -261,7 +261,7 @@ def test_the_one_that_did_not_come_for_longest_is_read_again(
 def test_what_is_too_large_or_may_not_be_kept_pushes_nothing_out(
     read: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MAX_READ", 8 * 4)
+    monkeypatch.setattr(module, "MAX_READ", 20 * 4)
     readings = Readings()
     for _ in range(2):
         readings.read(b"aaaa", 0.0)
@@ -282,7 +282,7 @@ def test_two_threads_may_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "read_answer", read_answer)
     assert readings.read(b"a", 0.0).data == {"items": ["outer"]}
     assert readings.read(b"a", 0.0).data == {"items": ["inner"]}
-    assert readings._weight == 8
+    assert readings._weight == 20
 
 
 @pytest.mark.parametrize(

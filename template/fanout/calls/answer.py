@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 STEP = 64 * 1024  # bytes that are read before others have a turn
 MAX_CHUNKS = 10_000  # and one more for each KiB of the limit; each takes some 10 us
 PACKING = 1024  # bytes that gzip may add to what it cannot make smaller
-MAX_VALUES = 50_000  # of an answer, of up to 80 bytes: 4 MiB, and 64 calls may be read at once
+MAX_VALUES = 50_000  # of an answer; in memory each takes up to 80 bytes more than its text
 MAX_ITEMS = 1000  # more would keep the template, and with it every other page, busy for too long
-MAX_READ = 64 * 1024 * 1024  # bytes that all read answers of this process and their HTML may take
+MAX_READ = 128 * 1024 * 1024  # bytes that all read answers of this process and their HTML may take
 _PLAIN = bytes(set(range(256)) - set(b"{[<,:"))  # what begins no value in JSON, XML or CSV
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
@@ -65,7 +65,7 @@ class Readings:
         if values > MAX_VALUES:
             raise BadAnswer(f"answered with more than {MAX_VALUES} values")
         answer = Answer(read_answer(body), at)
-        weight = 8 * len(body) + 80 * values  # at the worst, of `data` and HTML
+        weight = 20 * len(body) + 80 * values  # at the worst: 4 bytes a character, 16 if escaped
         if storable and weight <= MAX_READ:
             self._keep(body, answer, weight)
         return answer

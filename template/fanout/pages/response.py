@@ -13,7 +13,7 @@ from fanout.calls.headers import REQUEST_ID
 from fanout.calls.visit import Visit
 from fanout.pages.rendering import show_section
 
-RETRY_AFTER = 5  # seconds; a paused service is tried again by then
+RETRY_AFTER = 5  # seconds; most paused services are tried again by then
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
