@@ -20,15 +20,11 @@ env.read_env(BASE_DIR / ".env", recurse=False)
 # production mode unless somebody decides otherwise.
 DEBUG = env.bool("DJANGO_DEBUG", default=env.bool("DJANGO_DEVELOPMENT", default=False))
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="") or ("only-for-development" if DEBUG else "")
-# Keys that were: what they have signed still counts.
-SECRET_KEY_FALLBACKS = [
-    key.strip()
-    for key in env.str("DJANGO_SECRET_KEY_FALLBACKS", default="").split(",")
-    if key.strip()
-]
-ALLOWED_HOSTS = [
-    host.strip() for host in env.str("DJANGO_ALLOWED_HOSTS", default="").split(",") if host.strip()
-]
+# The first are keys that were: what they have signed still counts.
+SECRET_KEY_FALLBACKS, ALLOWED_HOSTS = (
+    [part.strip() for part in env.str(name, default="").split(",") if part.strip()]
+    for name in ("DJANGO_SECRET_KEY_FALLBACKS", "DJANGO_ALLOWED_HOSTS")
+)
 
 INSTALLED_APPS = [
     "homepage",  # before fanout: its templates and static files win
@@ -124,12 +120,11 @@ DATABASES = {"default": get_database(env.str("DATABASE_URL", default=""), BASE_D
 # Where the processes share the last good answers of services and the counts of log-ins: redis://,
 # rediss://, valkey:// or valkeys://; without one, each process has its own. Other sites may use it.
 CACHE_URL = env.str("CACHE_URL", default="")
-CACHE_PREFIX = sha256(repr((generated.TITLE, SECRET_KEY)).encode()).hexdigest()[:16]
 CACHES: dict[str, dict[str, Any]] = {
     name: {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": re.sub("^valkey(s?)://", r"redis\1://", CACHE_URL),
-        "KEY_PREFIX": CACHE_PREFIX,
+        "KEY_PREFIX": sha256(repr((generated.TITLE, SECRET_KEY)).encode()).hexdigest()[:16],
         "OPTIONS": {"socket_connect_timeout": 0.25, "socket_timeout": 0.25, **more},  # seconds
     }
     if CACHE_URL
@@ -152,18 +147,12 @@ PASSWORD_HASHERS = ["fanout.serving.passwords.PBKDF2PasswordHasher"] + [
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {"NAME": f"django.contrib.auth.password_validation.{name}Validator"}
+    for name in ("UserAttributeSimilarity", "MinimumLength", "CommonPassword", "NumericPassword")
 ]
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
-USE_TZ = True
 
 # Where the admin is.
 ADMIN_PATH = env.str(

@@ -23,7 +23,7 @@ from tests.updates.conftest import (
     update,
 )
 from tests.updates.test_edits import NEWEST, delete_the_comparison
-from tests.updates.versions import BROUGHT, append, commit, git, replace
+from tests.updates.versions import BROUGHT, LINE, append, commit, git, replace
 
 
 def test_a_file_deleted_on_purpose_stays_deleted(make: Make) -> None:
@@ -74,7 +74,7 @@ def test_both_sides_of_a_line_are_shown_and_the_checks_fail_until_one_is_chosen(
     make: Make, newest: Environment
 ) -> None:
     project = make()
-    replace(project / "config/base.py", "USE_TZ = True\n", "USE_TZ = True\nMY_LINE = True\n")
+    replace(project / "config/base.py", LINE, f"{LINE}MY_LINE = True\n")
     replace(project / ".gitignore", "/staticfiles/\n", "/staticfiles/\n/mine/\n")
     commit(project, "edit what the template will change too")
     update(project, "v0.2.0")

@@ -6,6 +6,7 @@ from pathlib import Path
 from tests.conftest import copy_template
 from tests.environments import clean_environment
 
+LINE = 'TIME_ZONE = "UTC"\n'  # of config/base.py, which a version and a team change
 DOCKERFILE = "{% if deploy != 'none' %}Dockerfile{% endif %}"
 
 # What the newest version asks besides; projects that were never asked get the default.
@@ -101,7 +102,7 @@ def change_little(repository: Path) -> None:
     """What a minor version may bring: a setting, a dependency's bound, a rule, a file, a test."""
     project = repository / "template"
     page = project / "homepage"
-    replace(project / "config/base.py", "USE_TZ = True\n", "USE_TZ = True\nUSE_MINOR = True\n")
+    replace(project / "config/base.py", LINE, f"{LINE}USE_MINOR = True\n")
     replace(project / "pyproject.toml.jinja", '"jinja2>=3.1.6"', '"jinja2>=3.1.5"')
     for line in ("    # Your own dependencies", "    # Your own development tools"):
         replace(project / "pyproject.toml.jinja", line, f'    "sniffio",\n{line}')
