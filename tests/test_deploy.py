@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -451,6 +452,75 @@ def test_the_deployment_fits_the_command_that_it_runs(
     else:
         assert len(set(hosts)) == len(hosts)
         assert all(re.fullmatch(r"[a-z]([a-z0-9-]*[a-z0-9])?", host) for host in hosts)
+
+
+def reaches(peer: dict[str, Any], target: str) -> bool:
+    """Whether a peer of a policy is an address, or a pod as `namespace/app`; nothing is this one."""
+    namespace, is_pod, app = target.partition("/")
+    if block := peer.get("ipBlock"):
+        inside = [
+            not is_pod and ip_address(target) in ip_network(cidr)
+            for cidr in (block["cidr"], *block.get("except", []))
+        ]
+        return inside[0] and not any(inside[1:])
+    if not is_pod:
+        return False
+    labels = {"kubernetes.io/metadata.name": namespace, "app": app, "k8s-app": app}
+    wanted = {
+        **peer.get("namespaceSelector", {}).get("matchLabels", {}),
+        **peer.get("podSelector", {}).get("matchLabels", {}),
+    }
+    return ("namespaceSelector" in peer or not namespace) and wanted.items() <= labels.items()
+
+
+def may_go(policies: dict[str, dict[str, Any]], app: str, target: str, port: int | str) -> bool:
+    """Whether the policies let the pods of `app` go there."""
+    return any(
+        port in [allowed["port"] for allowed in rule["ports"]]
+        and any(reaches(peer, target) for peer in rule["to"])
+        for policy in policies.values()
+        for rule in policy["spec"].get("egress", [])
+        if policy["spec"]["podSelector"].get("matchLabels", {}).get("app", app) == app
+    )
+
+
+PLACES = {
+    "here": ["/promo", "/database"],
+    "elsewhere": ["other/promo", "kube-system/metrics-server"],
+    "collector": ["observability/collector"],
+    "dns": ["kube-system/kube-dns"],
+    "private": ["10.1.2.3", "172.31.0.9", "192.168.7.7", "100.64.3.2", "fd12:3456::1"],
+    "public": ["203.0.113.5", "2600:1f18::5"],
+}
+CREDENTIALS = [  # of machines, at port 80, in several clouds
+    *("169.254.169.254", "168.63.129.16", "192.0.0.192", "100.100.100.200", "fd00:ec2::254")
+]
+SERVICES = {80: ["here", "public"], 443: ["here", "public"], 8000: ["here"], 8080: ["here"]}
+STORES = {5432: ["here", "private"], 6379: ["here", "private"]}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "app", "places"),
+    [
+        ("prod", "site", {**SERVICES, **STORES, 4318: ["collector"]}),
+        ("prod", "migrate", {5432: ["here", "private"]}),
+        ("dev", "site", {}),
+        ("dev", "fakes", {}),
+    ],
+)
+def test_pods_go_only_where_they_have_to(
+    copy: Copy, overlay: str, app: str, places: dict[int, list[str]]
+) -> None:
+    built = kustomize(copy(deploy="kubernetes"), overlay)
+    policies = find(list(yaml.safe_load_all(built)), "NetworkPolicy")
+    for port in (53, 80, 443, 4318, 5432, 6379, 8000, 8001, 8080, 10250):
+        wanted = ["dns"] if port == 53 else places.get(port, [])
+        for place, targets in PLACES.items():
+            for target in targets:
+                assert may_go(policies, app, target, port) is (place in wanted), (target, port)
+    assert not [address for address in CREDENTIALS if may_go(policies, app, address, 80)]
+    assert not may_go(policies, app, "/promo", "http")
+    assert may_go(policies, app, "/fakes", "http") is ((overlay, app) == ("dev", "site"))
 
 
 RESOLVE = """

@@ -300,6 +300,28 @@ def test_both_kinds_of_ci_do_the_same(copy: Copy, newest: Environment) -> None:
         assert one
 
 
+@pytest.mark.parametrize(("ci", "read"), [("github", read_github), ("gitlab", read_gitlab)])
+def test_all_that_an_image_installs_is_audited(
+    copy: Copy, ci: str, read: Callable[[Path], tuple[dict[str, list[Script]], Any]]
+) -> None:
+    project = copy(ci=ci, deploy="container")
+    installs = re.findall(r"uv sync (.*)", (project / "Dockerfile").read_text("utf-8"))
+    assert len(installs) == 2
+    [(audit, _)] = read(project)[0]["audit"]
+    groups = {*re.findall(r"--group (\S+)", " ".join(installs))}
+    assert {*re.findall(r"--group (\S+)", audit)} == {"audit", *groups} > {"audit"}
+    assert "--no-dev" not in audit
+
+
+def test_the_audit_runs_every_week(copy: Copy) -> None:
+    workflow: dict[Any, Any] = read_yaml(copy("one", ci="github") / WORKFLOWS / "ci.yml")
+    [schedule] = workflow[True]["schedule"]  # YAML 1.1 reads `on` as true
+    assert re.fullmatch(r"\d+ \d+ \* \* \d", schedule["cron"])
+    assert "github.event_name" in workflow["concurrency"]["group"]  # or it cancels a push's run
+    pipeline = (copy("two", ci="gitlab") / ".gitlab-ci.yml").read_text("utf-8")
+    assert "Pipeline schedules" in pipeline  # GitLab keeps them in its settings
+
+
 @pytest.fixture(params=["github", "gitlab"])
 def check(
     request: pytest.FixtureRequest, copy: Copy, newest: Environment, pytestconfig: pytest.Config

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -14,12 +15,21 @@ from django.core.handlers.asgi import ASGIHandler
 from django.db import connections
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.test import RequestFactory
 from django.urls import path, reverse
+from django.views.decorators.csrf import csrf_exempt
 from pytest_django import Settings
 
 from config import base
 from fanout.serving import handler as module
+from fanout.serving import wsgi
 from fanout.serving.handler import IDLE, Handler
+from fanout.serving.middleware import FORMS
+
+TOKEN = "a" * 32
+FORM = f"csrfmiddlewaretoken={TOKEN}&q=%C3%A9".encode()
+# For text, for something else, for nothing; and one in which half a character is a character.
+CHARSETS = ["utf-16", "iso-8859-1", "idna", "rot13", "undefined", "utf-7"]
 
 
 def test_what_the_handler_relies_on_is_there() -> None:
@@ -47,6 +57,12 @@ def plain(request: HttpRequest) -> HttpResponse:
 async def quick(request: HttpRequest) -> HttpResponse:
     """A view on the event loop."""
     return HttpResponse(f"{len(request.body)} {threading.get_ident()}")
+
+
+@csrf_exempt
+def told_in(request: HttpRequest) -> HttpResponse:
+    """A view that tells what it was asked, in the query and in a form."""
+    return HttpResponse(f"{request.GET['q']} {request.POST.get('q')} {len(request.body)}")
 
 
 async def where(request: HttpRequest) -> HttpResponse:
@@ -77,6 +93,7 @@ async def stream(request: HttpRequest) -> StreamingHttpResponse:
 urlpatterns = [
     path("plain/", plain),
     path("quick/", quick),
+    path("told-in/", told_in),
     path("where/", where, name="where"),
     path("endless/", endless),
     path("stream/", stream),
@@ -261,6 +278,56 @@ def test_a_stream_is_sent(handler: Handler) -> None:
 
 def test_a_request_that_cannot_be_read_is_an_error(handler: Handler) -> None:
     assert asyncio.run(ask(handler, "/quick/", query_string=b"\xff"))[0] == 400
+
+
+def ask_in(interface: str, path: str, content_type: str, body: bytes) -> tuple[int, str]:
+    """What is answered to what a browser with a token of CSRF sends."""
+    if interface == "wsgi":
+        browser = RequestFactory(SERVER_NAME="127.0.0.1", HTTP_COOKIE=f"csrftoken={TOKEN}")
+        environ = browser.generic("POST", path, body).environ | {"CONTENT_TYPE": content_type}
+        started: list[Any] = []
+        handler: Any = wsgi.Handler()
+        answer = asyncio.to_thread(handler, environ, lambda *line: started.extend(line))
+        parts = asyncio.run(answer)  # in a thread that is not the test's, as in servers
+        return int(started[0][:3]), b"".join(parts).decode()
+    path, _, query = path.partition("?")
+    headers = [
+        *((b"host", b"127.0.0.1"), (b"cookie", f"csrftoken={TOKEN}".encode())),
+        (b"content-type", content_type.encode("latin-1")),
+    ]
+    scope = {"method": "POST", "query_string": query.encode(), "headers": headers}
+    status, content = asyncio.run(ask(Handler(), path, (body,), **scope))
+    return status, content.decode()
+
+
+@pytest.mark.usefixtures("handler")
+@pytest.mark.parametrize("charset", [*CHARSETS, "nonsense", "\xe9", "utf-8; x*=nonsense''%00"])
+@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("path", ["/plain/", "/told-in/?q=%C3%A9", "/nothing/"])
+def test_a_form_in_another_charset_is_refused_without_a_traceback(
+    interface: str, path: str, kind: str, charset: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    status, content = ask_in(interface, path, f"{kind}; boundary=b; charset={charset}", FORM)
+    assert (status, content) == (400, "A form has to be UTF-8.")
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert not caplog.records[0].exc_info
+
+
+@pytest.mark.usefixtures("handler")
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", "utf8"])
+def test_a_form_in_utf_8_may_say_so(interface: str, charset: str) -> None:
+    kind = f"{FORMS[0]}; charset={charset}"
+    assert ask_in(interface, "/plain/", kind, FORM)[0] == 200
+    assert ask_in(interface, "/told-in/?q=a", kind, FORM) == (200, f"a \xe9 {len(FORM)}")
+
+
+@pytest.mark.usefixtures("handler")
+@pytest.mark.parametrize("charset", CHARSETS)
+def test_the_charset_of_another_content_is_not_that_of_the_query(
+    interface: str, charset: str
+) -> None:
+    kind = f"text/plain; charset={charset}"
+    assert ask_in(interface, "/told-in/?q=%C3%A9%2B2AA-", kind, b"abc") == (200, "\xe9+2AA- None 3")
 
 
 def test_a_visitor_who_goes_away_ends_the_view(

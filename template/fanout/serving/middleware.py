@@ -13,13 +13,15 @@ from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.messages.storage.base import BaseStorage
 from django.contrib.sessions import middleware as sessions
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBadRequest
 from django.http.response import HttpResponseBase
 from django.middleware import clickjacking, common, csrf, security
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.module_loading import import_string
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")  # as in Django's CsrfViewMiddleware
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")  # of which Django makes POST
+UTF_8 = ("utf-8", "utf8")
 
 
 class OnLoop(MiddlewareMixin):
@@ -117,6 +119,17 @@ class CsrfViewMiddleware(csrf.CsrfViewMiddleware, OnLoop):
     def stays_in_memory(self) -> bool:
         """Not with CSRF_USE_SESSIONS: that loads the session."""
         return super().stays_in_memory() and not settings.CSRF_USE_SESSIONS
+
+    def process_request(  # type: ignore[override]
+        self, request: HttpRequest
+    ) -> HttpResponseBase | None:
+        """Refuse a form in another charset: Django raises, and again on the page that says so."""
+        if request.method == "POST" and request.content_type in FORMS:
+            charset = (request.content_params or {}).get("charset", "utf-8")
+            if charset.lower() not in UTF_8:
+                return HttpResponseBadRequest("A form has to be UTF-8.")
+        super().process_request(request)
+        return None
 
     async def _aprocess_view(
         self, request: HttpRequest, view: Callable[..., Any], *args: Any

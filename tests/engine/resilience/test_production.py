@@ -293,17 +293,35 @@ def site() -> Iterator[Site]:
 
 
 def test_http_becomes_https(site: Site) -> None:
-    answer = httpx.get(f"http://127.0.0.1:{site.http}/")
+    answer = httpx.get(f"http://127.0.0.1:{site.http}/", headers=FORWARDED)  # no visitor decides
     assert (answer.status_code, answer.headers["Location"][:8]) == (301, "https://")
 
 
-def test_the_trace_of_a_stranger_ends_at_the_proxy(site: Site) -> None:
-    trace = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "a=b"}
-    httpx.get(f"http://127.0.0.1:{site.ports[0]}/", headers=FORWARDED | trace, timeout=60)
-    assert all(name in site.services.heard for name in trace)
+def test_the_ids_of_a_stranger_end_at_the_proxy(site: Site) -> None:
+    ids = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "x-request-id": "a-stranger"}
+    httpx.get(f"http://127.0.0.1:{site.ports[0]}/", headers=FORWARDED | ids, timeout=60)
+    assert all(f"\r\n{name}: {value}\r\n" in site.services.heard for name, value in ids.items())
     with site.visit() as client:
-        assert client.get("/", headers=trace).status_code == 200
-    assert not [name for name in trace if name in site.services.heard]
+        page = client.get("/", headers=ids | {"tracestate": "a=b"})
+    assert page.status_code == 200
+    assert re.findall(r"^(x-request-id|trace.*?): (.*)\r$", site.services.heard, re.MULTILINE) == [
+        ("x-request-id", page.headers["X-Request-ID"])
+    ]
+    assert re.fullmatch(r"[\da-f]{32}", page.headers["X-Request-ID"])
+
+
+def test_an_address_that_a_visitor_made_up_does_not_count(site: Site) -> None:
+    with site.visit() as client:
+        token = client.get("/accounts/login/").cookies["csrftoken"]
+        form = {"username": "nobody", "csrfmiddlewaretoken": token}
+        client.headers["Referer"] = str(client.base_url)
+        answers = [
+            client.post(
+                "/accounts/login/", data=form, headers={"X-Forwarded-For": f"198.51.100.{number}"}
+            )
+            for number in range(21)  # ten fail in a window, and these are in two of them at most
+        ]
+    assert 429 in [answer.status_code for answer in answers]
 
 
 def test_whoever_has_logged_in_is_known_to_every_process(site: Site) -> None:
