@@ -144,9 +144,9 @@ class Body:
 def read_answer(body: bytes) -> dict[str, Any]:
     """The JSON object in `body`, with items that are safe to show.
 
-    There are `items`, maybe none, and a `title`, maybe empty. Every item has a `title`; its `text`, `url` and
-    `image` are strings if they are there, and the last two are safe or empty. Unknown keys are left
-    as they came. Raises BadAnswer.
+    There are `items`, maybe none, and a `title`, maybe empty. Every item has a `title`; its `text`,
+    `url` and `image` are strings if they are there, and the last two are safe or empty. Unknown
+    keys are left as they came. Raises BadAnswer.
     """
     try:
         data = json.loads(body.decode("utf-8-sig"), parse_float=_parse, parse_constant=_parse)

@@ -67,8 +67,8 @@ async def afetch_as_completed(
         await asyncio.wait(calls)
 
 
-# These have frames of their own: one that is in the traceback of an error may outlive it for long, with
-# all that it knows, since httpcore makes cycles.
+# With frames of their own: those in the traceback of an error may outlive it for long, with all that
+# they know, since httpcore makes cycles.
 
 
 def _fall_back(call: Call, error: Exception, patience: float) -> Section:
