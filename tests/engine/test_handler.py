@@ -314,6 +314,13 @@ def test_a_form_in_another_charset_is_refused_without_a_traceback(
 
 
 @pytest.mark.usefixtures("handler")
+def test_a_part_of_a_form_in_no_charset_is_no_error_of_the_site(interface: str) -> None:
+    part = b"Content-Disposition: form-data; name=a; filename*=nonsense''%41"
+    body = b"--b\r\n" + part + b"\r\n\r\nabc\r\n--b--\r\n"
+    assert ask_in(interface, "/plain/", f"{FORMS[1]}; boundary=b", body)[0] in (400, 403)
+
+
+@pytest.mark.usefixtures("handler")
 @pytest.mark.parametrize("charset", ["utf-8", "UTF-8", "utf8"])
 def test_a_form_in_utf_8_may_say_so(interface: str, charset: str) -> None:
     kind = f"{FORMS[0]}; charset={charset}"

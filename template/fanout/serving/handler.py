@@ -20,6 +20,7 @@ from django.core.handlers.base import reset_urlconf
 from django.db import close_old_connections, connections, reset_queries
 from django.dispatch import Signal
 from django.http import HttpRequest
+from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 from django.utils.http import parse_header_parameters
@@ -52,6 +53,12 @@ class Utf8Request(HttpRequest):
             self.content_type, self.content_params = parse_header_parameters(line)
         except (LookupError, ValueError):  # of a charset that its parameters are in
             self.content_type, self.content_params = line.partition(";")[0].lower(), {"charset": ""}
+
+    def parse_file_upload(self, *args: Any) -> Any:
+        try:
+            return super().parse_file_upload(*args)
+        except LookupError as error:  # of a charset in the headers of a part, until Django 6.1
+            raise MultiPartParserError(f"A part is in {error}") from error
 
 
 class Request(Utf8Request, ASGIRequest):
