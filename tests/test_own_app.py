@@ -144,8 +144,18 @@ SECURE_SSL_REDIRECT = True
 SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 CACHES = {**CACHES, "default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}}
 FANOUT_DEADLINE = 0.001
-FANOUT = {"promo": {"required": True, "timeout": 0.001, "concurrency": 1}, "recco": {"retry": False}}
 FANOUT_COMPARE = False
+"""
+CLASSES = """
+
+class Promo(Service):
+    required = personal = True
+    timeout = 0.001
+    concurrency = 1
+
+
+class Alpha(Promo):
+    pass
 """
 
 
@@ -153,6 +163,7 @@ def test_a_projects_tests_hold_whatever_the_team_does(copy: Copy, environment: E
     project = copy()
     settings = project / "config/settings.py"
     settings.write_text(f"from config.base import *  # noqa: F403{HOSTILE}", encoding="utf-8")
+    append(project / "homepage/services.py", CLASSES)
     for page in (project / "homepage/jinja2").rglob("*.html"):
         page.write_text("{{ nothing.of.this }}{% include 'exists.html' %}", encoding="utf-8")
     views = project / "homepage/views.py"

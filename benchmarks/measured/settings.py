@@ -3,13 +3,14 @@
 import os
 
 from config.settings import *  # noqa: F403
-from config.settings import FANOUT_SERVICES, FANOUT_STYLE, MIDDLEWARE
+from config.settings import FANOUT_STYLE, MIDDLEWARE
+from fanout import Service
 
 ROOT_URLCONF = "measured.urls"
 FANOUT_STYLE = os.environ.get("MEASURED_STYLE", FANOUT_STYLE)
 
 if os.environ.get("MEASURED_COALESCE") == "false":
-    FANOUT = {name: {"coalesce": False} for name in FANOUT_SERVICES}
+    Service.coalesce = False
 
 if os.environ.get("MEASURED_MIDDLEWARE") == "django":
     MIDDLEWARE = [

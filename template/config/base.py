@@ -229,13 +229,12 @@ STORAGES = {
     "staticfiles": {"BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"},
 }
 
-# The homepage. FANOUT in settings.py sets options per service: {"promo": {"timeout": 0.5}}.
+# The homepage.
 FANOUT_TITLE = generated.TITLE
 FANOUT_STYLE = generated.STYLE
 FANOUT_COMPARE = env.bool("FANOUT_COMPARE", default=DEBUG)
 FANOUT_DEADLINE = env.float("FANOUT_DEADLINE", default=5.0)  # seconds, for a whole page
 FANOUT_TRANSPORT = env.str("FANOUT_TRANSPORT", default="pyreqwest")  # or "httpx", pure Python
-FANOUT: dict[str, dict[str, object]] = {}
 
 # Where `manage.py fakes` listens; it stands in for every service without a URL. Production has none
 # unless it is set.
@@ -243,7 +242,19 @@ FAKES_URL = env.str("FAKES_URL", default="http://127.0.0.1:8001" if DEBUG else "
 FAKES_LATENCY_MS = env.str("FAKES_LATENCY_MS", default="")  # "promo:80,recco:120"
 
 FANOUT_SERVICES = generated.SERVICES
-FANOUT_URLS = {
-    name: env.str(f"{name.upper()}_URL", default="") or (FAKES_URL and f"{FAKES_URL}/{name}/")
-    for name in FANOUT_SERVICES
-}
+FANOUT_CLASSES = "homepage.services"  # the module with the classes of services
+
+
+def get_url(name: str) -> str:
+    """Where a service is: at `<NAME>_URL`, or among the fakes."""
+    return env.str(f"{name.upper()}_URL", default="") or (FAKES_URL and f"{FAKES_URL}/{name}/")
+
+
+class Urls(dict[str, str]):
+    """Where the homepage's services are, and any other that is asked for."""
+
+    def __missing__(self, name: str) -> str:
+        return get_url(name)
+
+
+FANOUT_URLS: dict[str, str] = Urls({name: get_url(name) for name in FANOUT_SERVICES})

@@ -2,7 +2,7 @@
 
 TITLE = "Bookshop"
 STYLE = "gather"
-SERVICES: dict[str, dict[str, object]] = {
-    "promo": {},
-    "recco": {"personal": True},
-}
+SERVICES = [
+    "promo",
+    "recco",
+]

@@ -19,6 +19,7 @@ from jinja2 import ChoiceLoader, FileSystemLoader, FunctionLoader
 from pytest_django import Settings
 
 from fakes.app import create_app
+from fanout import Service
 from fanout.calls.last_good import last_good
 from fanout.calls.service import get_service
 from fanout.serving.health import livez, readyz
@@ -44,6 +45,15 @@ urlpatterns = [
     path("livez", livez, name="livez"),
     path("readyz", readyz, name="readyz"),
 ]
+
+
+class Alpha(Service):
+    """A service with the options that a test asks for."""
+
+
+class Beta(Alpha):
+    """One more, with the same options."""
+
 
 Call = Callable[..., None]
 Get = Callable[[str], Any]
@@ -71,11 +81,10 @@ def fakes() -> Iterator[str]:
 
 
 @pytest.fixture
-def call(settings: Settings, fakes: str) -> Call:
+def call(settings: Settings, fakes: str, monkeypatch: pytest.MonkeyPatch) -> Call:
     """Let the homepage call `alpha` and `beta`, with trouble if they are asked for it.
 
-    `call(beta="fault=hang")`; all other arguments are options of both services. One that would never
-    be done gets 0.2 s, any other all the time there is.
+    If `beta` would never be done, as with `call(beta="fault=hang")`, it gets 0.2 s.
     """
     folder = FileSystemLoader(settings.BASE_DIR / "fanout/jinja2")
     environment = "fanout.pages.rendering.environment"
@@ -85,17 +94,17 @@ def call(settings: Settings, fakes: str) -> Call:
     settings.MIDDLEWARE = MIDDLEWARE
     settings.ROOT_URLCONF = __name__
     settings.LOGIN_REDIRECT_URL = "/"
-    settings.FANOUT = {}
+    settings.FANOUT_SERVICES, settings.FANOUT_CLASSES = ["alpha", "beta"], __name__
 
-    def call(alpha: str = "", beta: str = "", **options: object) -> None:
+    def call(
+        alpha: str = "", beta: str = "", *, personal: bool = False, required: bool = False
+    ) -> None:
         get_service.cache_clear()  # every breaker is closed
         last_good.clear()
-        trouble = {"alpha": alpha, "beta": beta}
-        settings.FANOUT_URLS = {n: f"{fakes}/{n}/?{query}" for n, query in trouble.items()}
-        settings.FANOUT_SERVICES = {
-            name: {"timeout": 0.2 if query in ENDLESS else 30.0, **options}
-            for name, query in trouble.items()
-        }
+        settings.FANOUT_URLS = {"alpha": f"{fakes}/alpha/?{alpha}", "beta": f"{fakes}/beta/?{beta}"}
+        monkeypatch.setattr(Alpha, "personal", personal)
+        monkeypatch.setattr(Alpha, "required", required)
+        monkeypatch.setattr(Beta, "timeout", 0.2 if beta in ENDLESS else 30.0)
 
     call()
     return call

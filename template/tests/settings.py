@@ -6,6 +6,7 @@ import os
 os.environ.update(DJANGO_DEBUG="true", CACHE_URL="", DATABASE_URL="")
 
 from config.settings import *  # noqa: F403
+from fanout import Service
 
 SECRET_KEY = "only-for-tests-" * 4
 ALLOWED_HOSTS = ["testserver", "127.0.0.1"]
@@ -20,8 +21,5 @@ STORAGES = {
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast, for tests only
 FANOUT_TRANSPORT = "httpx"  # which respx, pytest-httpx and vcrpy see
-FANOUT_DEADLINE = 60.0  # time enough on a busy machine, as for each service:
-FANOUT = {
-    name: {**FANOUT.get(name, {}), "timeout": 30.0}  # noqa: F405
-    for name in FANOUT_SERVICES  # noqa: F405
-}
+FANOUT_DEADLINE = 60.0  # time enough on a busy machine, as for services that say no other:
+Service.timeout = 30.0

@@ -13,8 +13,10 @@ from tests.browser.sight import find_violations, list_heard, list_seen, try_look
 
 NAMES = ["promo", "recco", "reviews", "bestsellers"]
 PATIENCE = """
+from fanout import Service
+
 FANOUT_DEADLINE = 600.0
-FANOUT = {name: {"timeout": 300.0} for name in FANOUT_SERVICES}
+Service.timeout = 300.0
 """
 
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -23,9 +24,10 @@ from starlette.responses import JSONResponse
 
 from config.generated import SERVICES
 from fakes.app import create_app, get_latencies_ms
+from fanout.calls import service
 from fanout.calls.answer import readings
 from fanout.calls.last_good import last_good
-from fanout.calls.service import get_service
+from fanout.calls.service import Service, get_classes, get_service
 from fanout.calls.transport import TRANSPORTS
 from fanout.pages.response import PageResponse
 from fanout.pages.streaming import StreamedPageResponse
@@ -71,13 +73,36 @@ def fakes() -> Iterator[str]:
         yield address
 
 
+@cache
+def make_class(base: type[Service], **options: Any) -> type[Service]:
+    """The one class with these options, as `get_service` knows services by their classes."""
+    return type(base.__name__, (base,), options)
+
+
+def make_service(name: str, url: str, **options: Any) -> Service:
+    """A service with these options, of which no page knows."""
+    cls: type[Service] = type("Own", (Service,), options)
+    return cls(name, url)
+
+
 @pytest.fixture(autouse=True)
-def _project_services(settings: Settings, fakes: str) -> None:
-    """The project's own services, faked, without latency, and with time enough anywhere."""
+def _project_services(settings: Settings, fakes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The project's own services, faked, without latency, and with time enough anywhere.
+
+    The setting OPTIONS has options by the names of services, which a test may change.
+    """
+
+    def get(module: str) -> list[type[Service]]:
+        classes: dict[str, Any] = {cls.name: cls for cls in get_classes(module)}
+        for name, options in settings.OPTIONS.items():
+            classes[name] = make_class(classes.get(name, Service), name=name, **options)
+        return list(classes.values())
+
     names = list(settings.FANOUT_SERVICES)
     settings.FANOUT_DEADLINE = 60.0
     settings.FANOUT_URLS = {name: f"{fakes}/{name}/?latency_ms=0" for name in names}
-    settings.FANOUT = {name: {**settings.FANOUT.get(name, {}), "timeout": 30.0} for name in names}
+    settings.OPTIONS = {name: {"timeout": 30.0} for name in names}
+    monkeypatch.setattr(service, "get_classes", get)
 
 
 @pytest.fixture(autouse=True)
@@ -101,8 +126,9 @@ def two_services(settings: Settings, fakes: str) -> Callable[..., None]:
 
     def use(**trouble: str) -> None:
         names = ("alpha", "beta")
-        settings.FANOUT = {}
-        settings.FANOUT_SERVICES = {
+        settings.FANOUT_SERVICES = [*names]
+        settings.FANOUT_CLASSES = "engine"  # none
+        settings.OPTIONS = {
             name: {"timeout": 0.2 if trouble.get(name) in ENDLESS else 30.0} for name in names
         }
         settings.FANOUT_URLS = {
@@ -157,7 +183,6 @@ def _script() -> Iterator[Script]:
 def script(_script: Script, two_services: Callable[..., None], settings: Settings) -> Script:
     """What `beta` does."""
     _script.reset(_script.address)
-    settings.FANOUT = {"beta": {}}
     settings.FANOUT_URLS["beta"] = f"{_script.address}/"
     return _script
 

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from pytest_django import Settings
 
+from engine.conftest import make_service
 from engine.test_breaker import Clock
 from engine.visitors import make_visit
 from fanout.calls.answer import BadAnswer
 from fanout.calls.call import Call, Unavailable
-from fanout.calls.service import Service
 from fanout.policies.breaker import FAILURES, Breaker, Paused, Unwell
 
 GIVEN_UP = [TimeoutError(), httpx.ReadTimeout(""), asyncio.CancelledError()]
@@ -22,7 +22,7 @@ GIVEN_UP = [TimeoutError(), httpx.ReadTimeout(""), asyncio.CancelledError()]
 def make_call(user: str = "", seconds: float = 60.0, **options: Any) -> Call:
     """A call for the page of a user."""
     viewer: Any = SimpleNamespace(pk=user) if user else None
-    service = Service(name="alpha", url="http://alpha.test/", **options)
+    service = make_service("alpha", "http://alpha.test/", **options)
     return Call(service, make_visit(viewer, seconds))
 
 
@@ -102,13 +102,13 @@ def test_a_call_without_time_is_not_made() -> None:
 
 
 def test_a_password_in_an_address_is_a_header() -> None:
-    service = Service(name="alpha", url="http://joe:p%40ss@alpha.test/")
+    service = make_service("alpha", "http://joe:p%40ss@alpha.test/")
     request = Call(service, make_visit()).make_request()
     assert request.headers["Authorization"] == "Basic am9lOnBAc3M="
     assert "Authorization" not in make_call().make_request().headers
 
 
 def test_an_apostrophe_in_a_query_is_encoded() -> None:
-    service = Service(name="alpha", url="http://alpha.test/?$filter=name eq 'x'")
+    service = make_service("alpha", "http://alpha.test/?$filter=name eq 'x'")
     target = Call(service, make_visit()).make_request().url.raw_path
     assert target == b"/?$filter=name%20eq%20%27x%27"

@@ -1,6 +1,11 @@
 """The system checks name what is wrong."""
 
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from string import ascii_letters
+from textwrap import dedent
 
 import pytest
 from django.core.checks import run_checks
@@ -8,8 +13,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIHandler
 from pytest_django import Settings
 
+from fanout.calls.service import get_classes, services
 from fanout.serving import checks
 from fanout.serving.checks import (
+    check_deployment,
     check_handler,
     check_key,
     check_options,
@@ -24,7 +31,7 @@ def test_production_names_everything_that_is_missing(settings: Settings) -> None
     settings.DEBUG = False
     settings.SECRET_KEY = ""
     settings.ALLOWED_HOSTS = []
-    settings.FANOUT_SERVICES = {"alpha": {}, "beta": {}}
+    settings.FANOUT_SERVICES, settings.FANOUT_CLASSES = ["alpha", "beta"], "engine"
     settings.FANOUT_URLS = {"alpha": "", "beta": "http://beta.test/"}
     [error] = check_production()
     assert error.id == "fanout.E001"
@@ -61,7 +68,7 @@ def test_development_needs_nothing(settings: Settings) -> None:
     ["ftp://a.test/", "a.test", "http://", "http://[", "http://a\n", "/a/", "https//u:s3cr3t@a/"],
 )
 def test_a_url_that_cannot_be_called_is_an_error(settings: Settings, url: str) -> None:
-    settings.FANOUT_SERVICES = {"alpha": {}, "beta": {}}
+    settings.FANOUT_SERVICES, settings.FANOUT_CLASSES = ["alpha", "beta"], "engine"
     settings.FANOUT_URLS = {"alpha": url, "beta": ""}
     [error] = check_urls()
     assert error.id == "fanout.E002"
@@ -75,23 +82,6 @@ def test_a_url_that_cannot_be_called_is_an_error(settings: Settings, url: str) -
 def test_a_cache_that_is_no_redis_is_an_error(settings: Settings, url: str, count: int) -> None:
     settings.CACHE_URL = url
     assert [error.id for error in check_urls()] == ["fanout.E002"] * count
-
-
-def test_options_for_a_service_that_is_gone_are_a_warning(settings: Settings) -> None:
-    settings.FANOUT_SERVICES = {"alpha": {}, "beta": {}}
-    settings.FANOUT = {"alpha": {"timeout": 0.5}, "gamma": {"timeout": 0.5}}
-    [warning] = check_options()
-    assert warning.id == "fanout.W001"
-    assert warning.msg == "FANOUT has options for 'gamma', which is not a service."
-    settings.DEBUG = True
-    refuse_unready()
-
-
-OPTIONS = (
-    "timeout, personal, required, stale_for, cache_for, coalesce, retry, break_for, concurrency,"
-    " max_bytes"
-)
-LIMIT = "'max_bytes' is a whole number above 0, up to 33554432"
 
 
 @pytest.mark.parametrize("deadline", [0, -1.0, float("nan"), float("inf"), "5"])
@@ -132,36 +122,194 @@ def test_proxies_that_nobody_could_be_are_an_error(
     ] * count
 
 
+# The classes of services.
+
+SECONDS = "a number of seconds above 0, up to 3600"
+LIMIT = "a whole number above 0, up to 33554432"
+
+Write = Callable[[str], None]
+
+
+@pytest.fixture
+def write(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
+    """Write the module of classes, of the services `alpha` and `beta`."""
+    settings.FANOUT_SERVICES, settings.FANOUT_CLASSES = ["alpha", "beta"], "written"
+    settings.FANOUT_URLS = {"alpha": "http://alpha.test/", "beta": "http://beta.test/"}
+    settings.OPTIONS = {}
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(text: str) -> None:
+        forget()
+        start = "from fanout import Service\n"
+        (tmp_path / "written.py").write_text(f"{start}{dedent(text)}", encoding="utf-8")
+        importlib.invalidate_caches()
+
+    def forget() -> None:
+        sys.modules.pop("written", None)
+        get_classes.cache_clear()
+
+    yield write
+    forget()
+
+
+def test_a_class_is_of_the_service_with_its_name(write: Write, settings: Settings) -> None:
+    write("""
+        class _Base(Service):
+            timeout = 0.25
+
+        class Alpha(_Base):
+            pass
+
+        class Mine(_Base):
+            name = "beta"
+            timeout = 0.5
+
+        class HTMLBanner2(Service):
+            pass
+
+        Alias = Alpha
+    """)
+    assert [message.id for message in check_options()] == ["fanout.W001"]
+    timeouts = {service.name: service.timeout for service in services(everywhere=True)}
+    assert timeouts == {"alpha": 0.25, "beta": 0.5, "html_banner2": 1.0}
+
+
+def test_a_class_that_no_page_lists_is_a_warning(write: Write, settings: Settings) -> None:
+    write("class Gone(Service): pass")
+    [warning] = check_options()
+    assert warning.id == "fanout.W001"
+    assert warning.msg == "written.Gone is of the service 'gone', which no page lists."
+    assert warning.hint == "The homepage lists alpha, beta."
+    settings.DEBUG = True
+    refuse_unready()
+
+
+def test_a_recco_that_an_update_brings_wants_a_class(write: Write, settings: Settings) -> None:
+    settings.FANOUT_SERVICES = ["recco"]
+    write("")
+    [warning] = check_options()
+    assert warning.id == "fanout.W001"
+    assert warning.msg == "The service 'recco' is for whoever is logged in, but no class says so."
+    assert warning.hint == "Write into written: class Recco(Service): personal = True"
+    write("class Recco(Service): personal = True")
+    assert check_options() == []
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"timout": 0.5}, f"there is no option 'timout'; there are {OPTIONS}."),
-        ({"timeout": "0.5"}, "'timeout' is a number of seconds above 0, up to 3600, not '0.5'."),
-        ({"timeout": True}, "'timeout' is a number of seconds above 0, up to 3600, not True."),
-        ({"timeout": 0}, "'timeout' is a number of seconds above 0, up to 3600, not 0."),
-        ({"timeout": -1.0}, "'timeout' is a number of seconds above 0, up to 3600, not -1.0."),
-        ({"stale_for": -1}, "'stale_for' is a number of seconds, 0 or more, not -1."),
-        ({"stale_for": 10**400}, f"'stale_for' is a number of seconds, 0 or more, not {10**400}."),
-        ({"concurrency": 0}, "'concurrency' is a whole number above 0, not 0."),
-        ({"max_bytes": 2**30}, f"{LIMIT}, not 1073741824."),
-        ({"personal": "yes"}, "'personal' is True or False, not 'yes'."),
-        ({"url": "http://a/"}, f"there is no option 'url'; there are {OPTIONS}."),
-        ({"cache_for": 60}, "'cache_for' is for services that are not 'personal'."),
-        (0.5, "options are a dictionary, not 0.5."),
+        ("timout = 0.5", "there is no option 'timout'; did you mean 'timeout'?"),
+        ("time_out: float = 0.5", "there is no option 'time_out'; did you mean 'timeout'?"),
+        ("timeout = '0.5'", f"'timeout' is {SECONDS}, not '0.5'."),
+        ("timeout = True", f"'timeout' is {SECONDS}, not True."),
+        ("timeout = 0", f"'timeout' is {SECONDS}, not 0."),
+        ("timeout = -1.0", f"'timeout' is {SECONDS}, not -1.0."),
+        ("stale_for = -1", "'stale_for' is a number of seconds, 0 or more, not -1."),
+        ("concurrency = 0", "'concurrency' is a whole number above 0, not 0."),
+        ("max_bytes = 2**30", f"'max_bytes' is {LIMIT}, not 1073741824."),
+        ("personal = 'yes'", "'personal' is True or False, not 'yes'."),
+        (
+            "url = 'http://a/'",
+            "'url' is no option; <NAME>_URL in the environment is the address.",
+        ),
+        (
+            "personal = True; cache_for = 60",
+            "'cache_for' is for services that are not 'personal'.",
+        ),
     ],
 )
 def test_a_wrong_option_is_an_error_and_the_server_does_not_start(
-    settings: Settings, options: object, problem: str
+    write: Write, options: str, problem: str
 ) -> None:
-    settings.FANOUT_SERVICES = {"alpha": {"personal": True}}
-    settings.FANOUT_URLS = {"alpha": "http://alpha.test/"}
-    settings.FANOUT = {"alpha": options}
+    write(f"class Alpha(Service): {options}")
     [error] = check_options()
     assert error.id == "fanout.E004"
-    assert error.msg == f"FANOUT['alpha']: {problem}"
+    assert error.msg == f"written.Alpha: {problem}"
     assert check_urls() == []
-    with pytest.raises(ImproperlyConfigured, match="FANOUT"):
+    with pytest.raises(ImproperlyConfigured, match=r"written\.Alpha"):
         refuse_unready()
+
+
+def test_what_is_no_option_is_the_teams_own(write: Write) -> None:
+    write("""
+        class Alpha(Service):
+            title = "Of the week"
+            shelf = "sea"
+            max_items = 5
+            _timout = 0.5
+
+            def sort(self):
+                pass
+    """)
+    assert check_options() == []
+    assert services(everywhere=True)[0].title == "Of the week"
+
+
+@pytest.mark.parametrize("name", ["Alpha", "al-pha", "1a", "", "ä", None, ["alpha"]])
+def test_a_name_that_is_none_is_an_error(write: Write, name: object) -> None:
+    write(f"class Alpha(Service): name = {name!r}")
+    [error] = [message for message in check_options() if message.is_serious()]
+    assert error.id == "fanout.E004"
+    assert error.msg == f"written.Alpha: 'name' is a Python name in lower case, not {name!r}."
+
+
+def test_a_name_that_is_used_twice_is_an_error(write: Write) -> None:
+    write("""
+        class Alpha(Service):
+            pass
+
+        class Other(Service):
+            name = "alpha"
+    """)
+    assert [message.msg for message in check_options()] == [
+        "written.Alpha: another class has the name 'alpha', too.",
+        "written.Other: another class has the name 'alpha', too.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\n1 / 0", "ZeroDivisionError in line 3"),
+        ("import json\njson.loads('')", "JSONDecodeError in line 3"),
+        ("class Alpha(Service: pass", "SyntaxError in line 2"),
+        ("import no_such_module", "ModuleNotFoundError in line 2"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_an_error(write: Write, text: str, said: str) -> None:
+    write(text)
+    [error] = check_options()
+    assert error.id == "fanout.E004"
+    assert error.msg == f"written cannot be imported: {said}."
+    assert check_urls() == []
+    with pytest.raises(ImproperlyConfigured, match="written cannot be imported"):
+        refuse_unready()
+
+
+def test_so_is_one_that_is_not_there(settings: Settings) -> None:
+    settings.FANOUT_CLASSES = "nowhere"
+    [error] = check_options()
+    assert error.msg == "nowhere cannot be imported: ModuleNotFoundError in line ?."
+
+
+def test_only_the_homepages_addresses_are_needed_and_others_are_a_warning(
+    write: Write, settings: Settings
+) -> None:
+    write("""
+        class Book(Service):
+            pass
+
+        class Cover(Service):
+            pass
+    """)
+    settings.DEBUG = False
+    settings.SECRET_KEY, settings.ALLOWED_HOSTS = ascii_letters, ["shop.test"]
+    settings.FANOUT_URLS = {"alpha": "", "beta": "http://beta.test/", "cover": "cover.test"}
+    [error] = check_production()
+    assert error.msg == "Not set, but needed in production: ALPHA_URL."
+    [warning] = [message for message in check_deployment() if message.id == "fanout.W003"]
+    assert warning.msg == "Not set, but no need of the homepage: BOOK_URL."
+    assert [error.msg for error in check_urls()] == ["COVER_URL is not an http(s) address."]
 
 
 # Django's handler, which ours was made from.

@@ -115,8 +115,8 @@ def test_a_port_that_cannot_be_used_is_one_clear_line(
 
 def test_a_port_that_the_fakes_cannot_use_is_said_to_be_theirs(settings: Settings) -> None:
     settings.DEBUG = True
-    settings.FANOUT, settings.FAKES_URL = {}, "http://fakes.test"
-    settings.FANOUT_SERVICES = {"alpha": {}}
+    settings.FAKES_URL = "http://fakes.test"
+    settings.FANOUT_SERVICES = ["alpha"]
     settings.FANOUT_URLS = {"alpha": "http://fakes.test/alpha/"}
     with socket.create_server(("127.0.0.1", find_free_ports() + 1)) as taken:
         port = taken.getsockname()[1]

@@ -28,11 +28,11 @@ from homepage.views import VIEWS
 
 SETTINGS = """
 from engine.settings import *
+from fanout import Service
 
 FANOUT_DEADLINE = 60.0
-FANOUT_SERVICES = {{
-    name: {{"timeout": 30.0, "retry": False, "break_for": 0}} for name in ("alpha", "beta")
-}}
+Service.timeout, Service.retry, Service.break_for = 30.0, False, 0
+FANOUT_SERVICES = ["alpha", "beta"]
 FANOUT_URLS = {{
     "alpha": "{fakes}/alpha/?latency_ms=0",
     "beta": "{fakes}/beta/?latency_ms=0&fault=status:500",
@@ -187,10 +187,9 @@ def test_a_signal_ends_all_of_it(
 def test_services_that_are_faked_get_fakes_of_their_own(
     faked: bool, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.FANOUT = {}
     settings.FAKES_URL = "http://127.0.0.1:8001"
     url = f"{settings.FAKES_URL}/alpha/" if faked else "https://alpha.example.com/"
-    settings.FANOUT_SERVICES, settings.FANOUT_URLS = {"alpha": {}}, {"alpha": url}
+    settings.FANOUT_SERVICES, settings.FANOUT_URLS = ["alpha"], {"alpha": url}
     runs: list[Any] = []
 
     @contextmanager

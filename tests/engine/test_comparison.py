@@ -119,7 +119,7 @@ def test_the_oldest_run_makes_room_for_a_new_one(visit: Visit) -> None:
 @pytest.mark.usefixtures("two_services")
 def test_other_services_begin_anew(visit: Visit, settings: Settings) -> None:
     visit()
-    del settings.FANOUT_SERVICES["beta"]
+    settings.FANOUT_SERVICES.remove("beta")
     assert recall() == []
 
 
@@ -127,7 +127,7 @@ def test_other_services_begin_anew(visit: Visit, settings: Settings) -> None:
 def test_services_are_called_for_the_viewer_and_what_they_say_is_not_kept(
     visit: Visit, script: Script, settings: Settings, client: Client, async_client: AsyncClient
 ) -> None:
-    settings.FANOUT["beta"]["personal"] = True
+    settings.OPTIONS["beta"]["personal"] = True
     user = make_user("viewer")
     client.force_login(user)
     async_client.force_login(user)
@@ -197,7 +197,7 @@ def test_a_cache_of_something_else_does_no_harm(visit: Visit) -> None:
 
 @pytest.mark.usefixtures("two_services")
 def test_a_picture_says_what_it_shows(client: Client, settings: Settings) -> None:
-    settings.FANOUT = {"beta": {"cache_for": 5}}
+    settings.OPTIONS["beta"]["cache_for"] = 5
     failed = PAGE._replace(bars=[*PAGE.bars, Bar("gone", "failed", 0.15, 0.05)])
     keep(
         [page._replace(total=40.0) for page in RUN],

@@ -82,7 +82,7 @@ def test_without_a_required_service_the_page_is_a_503_that_shows_what_there_is(
     get: Get, style: str, settings: Settings
 ) -> None:
     settings.FANOUT_URLS["beta"] = "http://"
-    settings.FANOUT = {"beta": {"required": True}}
+    settings.OPTIONS["beta"]["required"] = True
     response = get(style)
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "5"
@@ -118,7 +118,7 @@ def test_the_deadline_bounds_every_call(
     get: Get, style: str, two_services: Callable[..., None], settings: Settings
 ) -> None:
     two_services(beta="fault=hang")
-    settings.FANOUT = {"beta": {"timeout": 20.0}}
+    settings.OPTIONS["beta"]["timeout"] = 20.0
     settings.FANOUT_DEADLINE = 0.2
     _, beta = get(style).page.sections
     assert beta.state == "failed"
@@ -137,7 +137,7 @@ def test_a_tls_handshake_that_hangs_is_given_up_and_closed(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.FANOUT_URLS["beta"] = f"https://127.0.0.1:{silent.getsockname()[1]}/"
-        settings.FANOUT = {"beta": {"timeout": 0.2}}
+        settings.OPTIONS["beta"]["timeout"] = 0.2
         assert get(style).page.sections[1].error == "did not answer within 0.20 s"
         connection, _ = silent.accept()
         with connection:

@@ -15,21 +15,21 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from engine.conftest import BREAK_OFF, Get, Script
+from engine.conftest import BREAK_OFF, Get, Script, make_service
 from engine.visitors import make_visit
 from fanout.calls import fetch as module
 from fanout.calls.answer import Answer, readings
 from fanout.calls.call import Section
 from fanout.calls.fetch import afetch, fetch
 from fanout.calls.last_good import _name, last_good
-from fanout.calls.service import Service, services
+from fanout.calls.service import services
 from fanout.policies.breaker import FAILURES
 
 
 @pytest.fixture
 def options(script: Script, settings: Settings) -> dict[str, Any]:
     """The options of `beta`, which a test may change."""
-    options: dict[str, Any] = settings.FANOUT["beta"]
+    options: dict[str, Any] = settings.OPTIONS["beta"]
     return options
 
 
@@ -63,8 +63,8 @@ def test_an_answer_is_shown_stale_when_a_call_fails(
 
 
 def test_all_stale_is_a_page(get: Get, style: str, script: Script, settings: Settings) -> None:
-    settings.FANOUT_SERVICES = {"beta": settings.FANOUT_SERVICES["beta"]}
-    settings.FANOUT["beta"]["required"] = True
+    settings.FANOUT_SERVICES = ["beta"]
+    settings.OPTIONS["beta"]["required"] = True
     script.statuses = [200, 500]
     get(style)
     assert get(style).status_code == 200
@@ -219,7 +219,7 @@ def test_a_failed_call_leaves_no_cycle_that_holds_answers(
     style: str, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL)  # else its records hold what failed
-    service = Service(name="alpha", url="http://127.0.0.1:1/", break_for=0.0)
+    service = make_service("alpha", "http://127.0.0.1:1/", break_for=0.0)
     last_good.keep(("alpha", service.url, ""), b'{"items": []}', 300.0)
 
     def call() -> Section:

@@ -160,9 +160,8 @@ def test_an_anonymous_page_takes_no_thread(
     settings: Settings, style: str, hops: list[Any], two_services: Callable[..., None]
 ) -> None:
     settings.MIDDLEWARE = base.MIDDLEWARE
-    settings.FANOUT_SERVICES = {
-        name: {**options, "stale_for": 0} for name, options in settings.FANOUT_SERVICES.items()
-    }
+    for options in settings.OPTIONS.values():
+        options["stale_for"] = 0
     handler = Handler()
 
     async def live() -> None:

@@ -77,7 +77,7 @@ def test_a_request_id_is_made_where_there_is_no_good_one(request_id: str) -> Non
 def test_services_get_the_ids_and_no_secrets_and_of_a_shared_call_no_more(
     style: str, script: Script, settings: Settings, shared: bool
 ) -> None:
-    settings.FANOUT["beta"] = {"coalesce": shared}
+    settings.OPTIONS["beta"]["coalesce"] = shared
     sent = {"traceparent": TRACE, "tracestate": "a=1", "x-request-id": "mine"}
     secrets = {"cookie": "mine=1", "authorization": "Basic YTpi"}
     with serve(get_asgi_application()) as address:

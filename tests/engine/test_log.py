@@ -91,7 +91,7 @@ def test_no_trace_is_named_where_none_can_be(read: Read, monkeypatch: pytest.Mon
 def test_all_lines_of_a_request_have_its_id_and_its_response_too(
     read: Read, script: Script, settings: Settings, interface: str
 ) -> None:
-    settings.FANOUT["beta"]["required"] = True
+    settings.OPTIONS["beta"]["required"] = True
     script.statuses = [500]
     paths = ["/?secret=1", "/nowhere"]
     headers = {"X-Request-ID": "mine"}

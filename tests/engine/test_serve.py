@@ -33,12 +33,13 @@ SETTINGS = """
 import os
 
 from config.settings import *
+from fanout import Service
 
 DEBUG = SECURE_SSL_REDIRECT = False
 SECRET_KEY = "only-for-this-test-" * 3
 ALLOWED_HOSTS = ["127.0.0.1"]
 FANOUT_DEADLINE = 60.0
-FANOUT = {{name: {{"timeout": 30.0}} for name in FANOUT_SERVICES}}
+Service.timeout = 30.0
 FANOUT_URLS = dict.fromkeys(FANOUT_SERVICES, "{address}")
 STORAGES["staticfiles"] = {{"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
 exec(os.environ.get("MORE_SETTINGS", ""))

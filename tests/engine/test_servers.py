@@ -63,7 +63,7 @@ def test_servers_refuse_to_start_without_what_production_needs(settings: Setting
     settings.DEBUG = False
     settings.SECRET_KEY = ""
     settings.ALLOWED_HOSTS = []
-    settings.FANOUT_SERVICES, settings.FANOUT_URLS = {"alpha": {}}, {"alpha": ""}
+    settings.FANOUT_SERVICES, settings.FANOUT_URLS = ["alpha"], {"alpha": ""}
     missing = "DJANGO_SECRET_KEY, DJANGO_ALLOWED_HOSTS, ALPHA_URL"
     assert missing in get_refusal()
     with pytest.raises(ImproperlyConfigured, match=missing):

@@ -54,7 +54,6 @@ def gate(two_services: Callable[..., None], settings: Settings) -> Iterator[Gate
     """What `alpha` and `beta` wait at."""
     gate = Gate()
     with serve(gate, lifespan="off") as gate.address:
-        settings.FANOUT = {name: {} for name in gate.open}
         settings.FANOUT_URLS = {name: f"{gate.address}/{name}/" for name in gate.open}
         try:
             yield gate
@@ -128,7 +127,7 @@ def test_a_visitor_sees_the_shell_before_any_service_has_answered(gate: Gate) ->
 def test_required_services_are_awaited_before_the_first_byte(
     async_client: AsyncClient, gate: Gate, settings: Settings
 ) -> None:
-    settings.FANOUT["beta"]["required"] = True
+    settings.OPTIONS["beta"]["required"] = True
 
     async def read() -> None:
         response = asyncio.create_task(stream(async_client))
@@ -147,7 +146,7 @@ def test_without_a_required_service_the_status_is_503(
     async_client: AsyncClient, two_services: Callable[..., None], settings: Settings
 ) -> None:
     two_services(beta="fault=status:500")
-    settings.FANOUT = {"beta": {"required": True}}
+    settings.OPTIONS["beta"]["required"] = True
     response, parts = get(async_client)
     assert response.status_code == 503
     assert response.headers["Retry-After"] == "5"

@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from pytest_django import Settings
 
-from engine.conftest import Script, serve
+from engine.conftest import Script, make_service, serve
 from engine.visitors import ask_wsgi, make_visit
 from fanout import telemetry
 from fanout.calls import fetch
@@ -88,7 +88,7 @@ def told(_told: Told, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
 @pytest.fixture
 def options(script: Script, settings: Settings) -> dict[str, Any]:
     """The options of `beta`, which a test may change."""
-    options: dict[str, Any] = settings.FANOUT["beta"]
+    options: dict[str, Any] = settings.OPTIONS["beta"]
     return options
 
 
@@ -170,7 +170,7 @@ def test_a_second_try_that_breaks_off_has_no_status(
 
     answers = [httpx.Response(503, extensions={"http_version": b"HTTP/1.1"})]
     monkeypatch.setattr(fetch, "get_transport", lambda: httpx.MockTransport(answer))
-    call_once(Service(name="beta", url="http://beta/"))
+    call_once(make_service("beta", "http://beta/"))
     [call] = told.find("GET beta")
     assert call.attributes
     assert call.attributes["error.type"] == "ReadError"
@@ -297,7 +297,7 @@ def test_a_paused_service_is_seen(told: Told, script: Script, options: dict[str,
 
 
 def test_a_full_bulkhead_is_seen(told: Told, script: Script) -> None:
-    service = Service(name="beta", url=script.address, concurrency=1, timeout=0.1)
+    service = make_service("beta", script.address, concurrency=1, timeout=0.1)
     service.bulkhead.enter()
     assert call_once(service).error == "has 1 calls in flight already"
     [call] = told.find("GET beta")
@@ -313,10 +313,10 @@ def test_nobody_is_in_a_span(
     viewer = get_user_model()(pk=987654321)
     url = url.format("http://somebody:password@127.0.0.1:1") + "?key=hidden"
     for _ in range(FAILURES + 1):
-        section = call_once(Service(name="beta", url=url, personal=True), viewer)
+        section = call_once(make_service("beta", url, personal=True), viewer)
         assert section.state == "failed"
     script.statuses = [500]
-    service = Service(name="beta", url=f"{script.address}/?key=hidden", personal=True)
+    service = make_service("beta", f"{script.address}/?key=hidden", personal=True)
     assert call_once(service, viewer).error
     assert script.calls[0].query_params["user"] == "987654321"
     assert len(told.find("GET beta")) == FAILURES + 2
@@ -332,7 +332,7 @@ def call_once(service: Service, viewer: Any = None) -> Section:
 def test_a_page_that_needs_no_call_of_its_own_says_so(
     told: Told, script: Script, cache_for: float
 ) -> None:
-    service = Service(name="beta", url=f"{script.address}/", cache_for=cache_for)
+    service = make_service("beta", f"{script.address}/", cache_for=cache_for)
 
     async def call_twice() -> None:
         visit = make_visit()
@@ -351,7 +351,7 @@ def test_a_page_that_needs_no_call_of_its_own_says_so(
 def test_a_call_that_goes_on_without_its_page_has_a_span_that_ended(
     told: Told, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = Service(name="alpha", url="http://alpha/")
+    service = make_service("alpha", "http://alpha/")
     calls: list[httpx.Request] = []
 
     async def leave() -> None:

@@ -42,8 +42,8 @@ def calls(settings: Settings) -> Iterator[list[Request]]:
         await response(scope, receive, send)
 
     with serve(app, lifespan="off") as address:
-        settings.FANOUT = {}
-        settings.FANOUT_SERVICES = {
+        settings.FANOUT_SERVICES = ["alpha", "beta"]
+        settings.OPTIONS = {
             "alpha": {"timeout": 30.0, "personal": True},
             "beta": {"timeout": 30.0},
         }

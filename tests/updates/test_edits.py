@@ -31,7 +31,10 @@ NEWEST = "v1.0.0"
 
 def edit_settings(project: Path) -> None:
     append(project / "config/settings.py", "MY_SETTING = True\n")
-    append(project / "config/settings.py", 'FANOUT = {"recco": {"timeout": 0.5}}\n')
+
+
+def tune_a_service(project: Path) -> None:
+    replace(project / "homepage/services.py", "    personal = True\n", "    timeout = 0.5\n")
 
 
 def add_an_app(project: Path) -> None:
@@ -115,6 +118,7 @@ def edit_the_templates_settings(project: Path) -> None:
 # What is in which file after each of them; nothing where the file or the folder is gone.
 EDITS: dict[Callable[[Path], None], dict[str, str | None]] = {
     edit_settings: {"config/settings.py": "MY_SETTING"},
+    tune_a_service: {"homepage/services.py": "timeout = 0.5"},
     add_an_app: {"shop/views.py": "MY_VIEW", "config/settings.py": '"shop"'},
     add_a_url: {"config/urls.py": "about/"},
     edit_the_views: {"homepage/views.py": "my_view"},

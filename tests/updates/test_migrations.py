@@ -89,7 +89,7 @@ def test_a_migration_takes_edits_along(
     replace(
         project / "fanout/policies/deadline.py", "class Deadline:", "MINE = 1\n\n\nclass Deadline:"
     )
-    append(project / "config/settings.py", 'FANOUT = {"recco": {"timeout": 1.0}}\n')
+    append(project / "config/settings.py", 'MINE = {"timeout": 1.0}\n')
     append(project / "config/settings.py", "# my_timeout stays\r\n")
     commit(project, "edit")
     migrate(project)
@@ -98,7 +98,7 @@ def test_a_migration_takes_edits_along(
     assert "SHARE = 0.9" in clock
     assert not (project / "fanout/policies/deadline.py").exists()
     settings = (project / "config/settings.py").read_bytes()
-    assert b'FANOUT = {"recco": {"seconds": 1.0}}\n# my_timeout stays\r\n' in settings
+    assert b'MINE = {"seconds": 1.0}\n# my_timeout stays\r\n' in settings
     assert find_conflicts(project) == []
     assert not list((project / ".git").glob("copier/**/*.*"))
     printed = capfd.readouterr().out
@@ -171,7 +171,7 @@ def test_a_step_in_a_hook_is_about_this_project(moved: Path, scratch: Path) -> N
 
 def test_a_dry_run_only_says_what_it_would_do(moved: Path, scratch: Path) -> None:
     project = copy_version(moved, scratch / "migrated", "v0.1.0")
-    append(project / "config/settings.py", 'FANOUT = {"recco": {"timeout": 1.0}}\n')
+    append(project / "config/settings.py", 'MINE = {"timeout": 1.0}\n')
     commit(project, "copied")
     before = read_project(project)
     for stage, step, said in (

@@ -45,14 +45,14 @@ def test_the_comparison_stays_deleted_and_all_else_is_updated(make: Make) -> Non
     assert not (project / "comparison").exists()
     assert find_conflicts(project) == []
     assert read_answers(project)["service_names"] == "promo, recco, reviews"
-    assert '"reviews": {}' in (project / "config/generated.py").read_text("utf-8")
+    assert '"reviews",' in (project / "config/generated.py").read_text("utf-8")
     for path, mark in BROUGHT[NEWEST].items():
         assert path.startswith("comparison") or mark in (project / path).read_text("utf-8"), path
 
 
 def test_files_written_once_are_never_touched(make: Make) -> None:
     project = make()
-    written_once = ["config/settings.py", "config/urls.py"]
+    written_once = ["config/settings.py", "config/urls.py", "homepage/services.py"]
     assert get_files_written_once() == written_once
     before = read_project(project)
     update(project, NEWEST)
@@ -104,18 +104,27 @@ def resolve(path: Path) -> None:
     path.write_text(re.sub(r"^(<{7} .*|={7}|>{7} .*)\n", "", text, flags=re.MULTILINE), "utf-8")
 
 
-def test_settings_of_a_service_that_is_gone_are_kept_and_warned_of(
+def test_the_class_of_a_service_that_is_gone_is_kept_and_warned_of(
     make: Make, newest: Environment
 ) -> None:
     project = make(count=5)
-    append(project / "config/settings.py", 'FANOUT = {"reviews": {"timeout": 0.5}}\n')
+    append(project / "homepage/services.py", "\n\nclass Reviews(Service):\n    timeout = 0.5\n")
     append(project / "homepage/jinja2/sections/reviews.html", "My section\n")
     commit(project, "tune")
     update(project, "same", service_count=2)
-    assert "reviews" in (project / "config/settings.py").read_text("utf-8")
+    assert "class Reviews" in (project / "homepage/services.py").read_text("utf-8")
     assert (project / "homepage/jinja2/sections/reviews.html").exists()
     printed = newest.run(project, "python", "manage.py", "check")
-    assert "(fanout.W001) FANOUT has options for 'reviews', which is not a service." in printed
+    assert "(fanout.W001) homepage.services.Reviews is of the service 'reviews', which" in printed
+
+
+def test_a_recco_that_an_update_brings_wants_a_class(make: Make, newest: Environment) -> None:
+    project = make(count=1)
+    before = (project / "homepage/services.py").read_bytes()
+    update(project, "same", service_count=2)
+    assert (project / "homepage/services.py").read_bytes() == before
+    printed = newest.run(project, "python", "manage.py", "check")
+    assert "class Recco(Service): personal = True" in printed
 
 
 def test_names_given_earlier_survive_a_changed_count(make: Make) -> None:

@@ -136,6 +136,6 @@ def change_much(repository: Path) -> None:
     replace(page / "static/site.css", "  --gap:", "  --major: 1;\n  --gap:")
     replace(project / "comparison/runs.py", "KEPT = 20 ", "KEPT = 40 ")
     (project / "fanout/minor.py").unlink()
-    for path in ("config/settings.py", "config/urls.py"):
+    for path in ("config/settings.py", "config/urls.py", "homepage/services.py.jinja"):
         append(project / path, "# A better beginning, for new projects only.\n")
     append(project / "fanout/major.py", '"""What the major version brings."""\n')

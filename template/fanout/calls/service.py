@@ -1,9 +1,11 @@
-"""A service: a backend that the page calls."""
+"""A service: a backend that pages call. All that is said about one stands in its class."""
 
+import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from functools import cache, cached_property
+from importlib import import_module
 from typing import Annotated, Any, get_args, get_type_hints
 
 import httpx
@@ -31,12 +33,10 @@ BYTES: Kind = (f"{COUNT[0]}, up to {MAX_BYTES}", lambda v: COUNT[1](v) and v <= 
 FLAG: Kind = ("True or False", lambda v: isinstance(v, bool))
 
 
-@dataclass(kw_only=True, eq=False)
 class Service:
     """A backend, its options, and what this process knows of it from its calls so far."""
 
-    name: str
-    url: str
+    name: str  # `new_books` for a class `NewBooks` that says no other
     timeout: Annotated[float, SECONDS] = 1.0  # the most one call may take
     personal: Annotated[bool, FLAG] = False  # gets `?user=<id>` of the viewer, if there is one
     required: Annotated[bool, FLAG] = False  # without it the page is a 503
@@ -48,8 +48,14 @@ class Service:
     concurrency: Annotated[int, COUNT] = 100  # calls at the same time, in one process
     max_bytes: Annotated[int, BYTES] = 1024 * 1024  # of an answer, unpacked
 
-    def __post_init__(self) -> None:
-        self.breaker = Breaker(self.name, self.break_for)
+    def __init_subclass__(cls) -> None:
+        if "name" not in vars(cls):
+            words = re.sub("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__)
+            cls.name = words.lower()
+
+    def __init__(self, name: str, url: str) -> None:
+        self.name, self.url = name, url
+        self.breaker = Breaker(name, self.break_for)
         self.bulkhead = Bulkhead(self.concurrency)
         self.retries = RetryBudget()
 
@@ -68,30 +74,47 @@ class Service:
         return url.copy_with(query=url.query.replace(b"'", b"%27")) if b"'" in url.query else url
 
 
-get_service = cache(Service)  # one in a process for the same options
+@cache
+def get_service(cls: type[Service], name: str, url: str) -> Service:
+    """The one in this process of this class, name and URL."""
+    return cls(name, url)
 
 
-def services() -> list[Service]:
-    """Every service of the page, with its options overlaid by `FANOUT`, in the order of sections."""
-    urls, overlay = settings.FANOUT_URLS, settings.FANOUT
-    return [
-        get_service(name=name, url=urls.get(name, ""), **{**options, **overlay.get(name, {})})
-        for name, options in settings.FANOUT_SERVICES.items()
-    ]
+def services(*, everywhere: bool = False) -> list[Service]:
+    """Those of the homepage, in the order of sections; or first those, then all with a class."""
+    classes: dict[str, Any] = {cls.name: cls for cls in get_classes(settings.FANOUT_CLASSES)}
+    names = dict.fromkeys([*settings.FANOUT_SERVICES, *(classes if everywhere else ())])
+    return [get_service(classes.get(name, Service), name, _get_url(name)) for name in names]
 
 
-def find_problems(options: object, overlaid: Mapping[str, object]) -> Iterator[str]:
-    """What is wrong with `options` that are laid over others, a sentence each."""
-    if not isinstance(options, dict):
-        yield f"options are a dictionary, not {options!r}."
-        return
+def _get_url(name: str) -> str:
+    try:
+        return str(settings.FANOUT_URLS[name])
+    except KeyError:  # somebody's own dictionary
+        return ""
+
+
+@cache
+def get_classes(module: str) -> list[type[Service]]:
+    """The classes of a module that are services: none with an underscore, a base for others."""
+    found = [c for c in vars(import_module(module)).values() if isinstance(c, type)]
+    own = [c for c in found if issubclass(c, Service) and c.__module__ == module]
+    return [cls for cls in dict.fromkeys(own) if not cls.__name__.startswith("_")]
+
+
+def find_problems(cls: type[Service]) -> Iterator[str]:
+    """What is wrong with the name and the options of a class, a sentence each."""
+    if not (isinstance(cls.name, str) and re.fullmatch("[a-z][a-z0-9_]*", cls.name)):
+        yield f"'name' is a Python name in lower case, not {cls.name!r}."
     hints = get_type_hints(Service, include_extras=True)
     kinds: dict[str, Kind] = {n: get_args(hint)[1] for n, hint in hints.items() if get_args(hint)}
-    for name, value in options.items():
-        if name not in kinds:
-            yield f"there is no option {name!r}; there are {', '.join(kinds)}."
-        elif not kinds[name][1](value):
-            yield f"{name!r} is {kinds[name][0]}, not {value!r}."
-    both = {**overlaid, **options}
-    if both.get("personal") and both.get("cache_for"):
+    for option, (words, accepts) in kinds.items():
+        if not accepts(value := getattr(cls, option)):
+            yield f"{option!r} is {words}, not {value!r}."
+    if cls.personal and cls.cache_for:
         yield "'cache_for' is for services that are not 'personal'."
+    for own in sorted(set(dir(cls)) - set(dir(Service))):
+        if own == "url":
+            yield "'url' is no option; <NAME>_URL in the environment is the address."
+        elif not own.startswith("_") and (near := get_close_matches(own, kinds, 1, 0.8)):
+            yield f"there is no option {own!r}; did you mean {near[0]!r}?"

@@ -6,19 +6,22 @@ waits would keep one.
 
 import logging
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Union
 
 import httpx
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import Error, close_old_connections
 from django.http import HttpRequest
 
 from fanout.calls.headers import REQUEST_ID, make_headers
 from fanout.policies.deadline import Deadline, time_limit
 
+if TYPE_CHECKING:  # a model, which nobody may import before the apps are ready
+    from django.contrib.auth.base_user import AbstractBaseUser
+
 VIEWER_SECONDS = 1.0  # for looking them up: most of the deadline is for the services
-Viewer = AbstractBaseUser | None
+Viewer = Union["AbstractBaseUser", None]
 
 
 @dataclass(frozen=True, slots=True)

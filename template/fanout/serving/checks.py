@@ -4,6 +4,7 @@ import inspect
 import re
 from hashlib import sha256
 from ipaddress import ip_network
+from traceback import walk_tb
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ from django.test.utils import override_settings
 from django.utils.module_loading import import_string
 
 from fanout.calls.answer import is_safe_link
-from fanout.calls.service import SECONDS, Service, find_problems, services
+from fanout.calls.service import SECONDS, Service, find_problems, get_classes, services
 from fanout.calls.transport import TRANSPORTS
 from fanout.serving.handler import MADE_FROM
 
@@ -53,7 +54,7 @@ def check_urls(**_: Any) -> list[CheckMessage]:
 
 
 def check_options(**_: Any) -> list[CheckMessage]:
-    """fanout.W001: FANOUT names services that there are. fanout.E004: settings have known values."""
+    """fanout.E004: settings and classes of services are in order. fanout.W001: they are of pages."""
     problems = []
     words, accepts = SECONDS
     if not accepts(settings.FANOUT_DEADLINE):
@@ -66,20 +67,11 @@ def check_options(**_: Any) -> list[CheckMessage]:
         problems.append(
             "CACHES has no 'fanout', which log-ins and services need: see config/base.py."
         )
-    messages: list[CheckMessage] = []
-    hint = f"The services are {', '.join(settings.FANOUT_SERVICES)}."
-    for name, options in settings.FANOUT.items():
-        if name not in settings.FANOUT_SERVICES:
-            message = f"FANOUT has options for {name!r}, which is not a service."
-            messages.append(Warning(message, hint=hint, id="fanout.W001"))
-        else:
-            found = find_problems(options, settings.FANOUT_SERVICES[name])
-            problems += [f"FANOUT[{name!r}]: {problem}" for problem in found]
-    return messages + [Error(problem, id="fanout.E004") for problem in problems]
+    return [Error(problem, id="fanout.E004") for problem in problems] + _check_classes()
 
 
 def check_deployment(**_: Any) -> list[CheckMessage]:
-    """What `check --deploy` says of middleware that it does not know by name, and fanout.I001."""
+    """fanout.I001, fanout.W003, and what `check --deploy` says of middleware it does not know."""
     classes = [getattr(import_string(path), "__mro__", ()) for path in settings.MIDDLEWARE]
     names = [f"{base.__module__}.{base.__qualname__}" for bases in classes for base in bases]
     said = run_checks(tags=[Tags.security], include_deployment_checks=True)
@@ -89,6 +81,9 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
     if not settings.SECURE_SSL_REDIRECT:
         hint = "Set FORWARDED_ALLOW_IPS to the address of the proxy that brings https."
         messages.append(Info("http is not redirected to https.", hint=hint, id="fanout.I001"))
+    if unset := _find_unset(on_homepage=False):
+        message = f"Not set, but no need of the homepage: {', '.join(unset)}."
+        messages.append(Warning(message, id="fanout.W003"))
     return messages
 
 
@@ -135,12 +130,47 @@ def _find_missing() -> list[str]:
         missing.append(KEY)
     if not settings.ALLOWED_HOSTS:
         missing.append("DJANGO_ALLOWED_HOSTS")
-    return missing + [f"{s.name.upper()}_URL" for s in _get_services() if not s.url]
+    return missing + _find_unset(on_homepage=True)
+
+
+def _find_unset(*, on_homepage: bool) -> list[str]:
+    """The addresses that are not set, of services that the homepage lists or of all others."""
+    unset = (service.name for service in _get_services() if not service.url)
+    listed = settings.FANOUT_SERVICES
+    return [f"{name.upper()}_URL" for name in unset if (name in listed) is on_homepage]
 
 
 def _get_services() -> list[Service]:
-    """The services, if their options are in order; if not, that is what has to be said first."""
-    return [] if any(message.is_serious() for message in check_options()) else services()
+    """All services, if their options are in order; if not, that is what has to be said first."""
+    wrong = any(message.is_serious() for message in check_options())
+    return [] if wrong else services(everywhere=True)
+
+
+def _check_classes() -> list[CheckMessage]:
+    module, listed = settings.FANOUT_CLASSES, settings.FANOUT_SERVICES
+    try:
+        names = [cls.name for cls in get_classes(module)]
+    except Exception as error:
+        trace = walk_tb(error.__traceback__)
+        lines: list[Any] = [n for frame, n in trace if frame.f_globals.get("__name__") == module]
+        line = lines[-1] if lines else getattr(error, "lineno", "?")
+        message = f"{module} cannot be imported: {type(error).__name__} in line {line}."
+        return [Error(message, id="fanout.E004")]
+    messages: list[CheckMessage] = []
+    for cls in get_classes(module):
+        where, problems = f"{module}.{cls.__qualname__}", list(find_problems(cls))
+        if names.count(cls.name) > 1:
+            problems.append(f"another class has the name {cls.name!r}, too.")
+        messages += [Error(f"{where}: {problem}", id="fanout.E004") for problem in problems]
+        if cls.name not in listed:
+            message = f"{where} is of the service {cls.name!r}, which no page lists."
+            hint = f"The homepage lists {', '.join(listed)}."
+            messages.append(Warning(message, hint=hint, id="fanout.W001"))
+    if "recco" in listed and "recco" not in names:
+        message = "The service 'recco' is for whoever is logged in, but no class says so."
+        hint = f"Write into {module}: class Recco(Service): personal = True"
+        messages.append(Warning(message, hint=hint, id="fanout.W001"))
+    return messages
 
 
 def _are_proxies(text: str) -> bool:

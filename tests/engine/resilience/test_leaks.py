@@ -125,16 +125,16 @@ def test_a_thousand_faulted_pages_leave_nothing_behind(
 ) -> None:
     with run_upstream(take_turns) as port:
         faulted = {"timeout": 0.1, "coalesce": False, "break_for": 0}
-        good_urls = settings.FANOUT_URLS
+        good, good_urls = settings.OPTIONS, settings.FANOUT_URLS
         faulted_urls = {**good_urls, "beta": f"http://127.0.0.1:{port}/"}
-        settings.FANOUT, settings.FANOUT_URLS = {"beta": faulted}, faulted_urls
+        settings.OPTIONS, settings.FANOUT_URLS = {**good, "beta": faulted}, faulted_urls
         visit(site, style, 100)
-        settings.FANOUT, settings.FANOUT_URLS = {}, good_urls
+        settings.OPTIONS, settings.FANOUT_URLS = good, good_urls
         before = settle(site, style, {"tasks": 2, "connections": 3})
         before["file descriptors"] += 4  # both ends of a connection to each service, kept or not
-        settings.FANOUT, settings.FANOUT_URLS = {"beta": faulted}, faulted_urls
+        settings.OPTIONS, settings.FANOUT_URLS = {**good, "beta": faulted}, faulted_urls
         visit(site, style, PAGES)
-        settings.FANOUT, settings.FANOUT_URLS = {}, good_urls
+        settings.OPTIONS, settings.FANOUT_URLS = good, good_urls
         after = settle(site, style, before)
     record_property(
         "figure", f"{transport}, {style}: {before} before, {after} after {PAGES} faulted pages"
@@ -158,9 +158,9 @@ def test_a_visitor_who_goes_away_leaves_nothing_running(
     with run_upstream(hang) as port:
         settle(site, style, {"tasks": 2})
         before = site.count()["tasks"]
-        good_urls, names = settings.FANOUT_URLS, ("alpha", "beta")
+        good, good_urls, names = settings.OPTIONS, settings.FANOUT_URLS, ("alpha", "beta")
         options = {"timeout": 1.0}  # when pyreqwest ends a call that nobody waits for
-        settings.FANOUT = dict.fromkeys(names, options)
+        settings.OPTIONS = dict.fromkeys(names, options)
         settings.FANOUT_URLS = dict.fromkeys(names, f"http://127.0.0.1:{port}/")
         calls = 1 if style == "naive" else 2
         server = httpx.URL(site.address)
@@ -172,6 +172,6 @@ def test_a_visitor_who_goes_away_leaves_nothing_running(
             assert site.count()["tasks"] > before
         for _ in range(calls):
             gone.get(timeout=20)
-        settings.FANOUT, settings.FANOUT_URLS = {}, good_urls
+        settings.OPTIONS, settings.FANOUT_URLS = good, good_urls
         assert settle(site, style, {"tasks": before})["tasks"] <= before
         assert asked.empty()

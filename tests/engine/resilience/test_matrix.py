@@ -51,7 +51,7 @@ def ask(
 
     def ask(url: str, state: str) -> None:
         settings.FANOUT_DEADLINE = DEADLINE
-        settings.FANOUT = {"beta": {"timeout": TIMEOUT}}
+        settings.OPTIONS["beta"]["timeout"] = TIMEOUT
         settings.FANOUT_URLS["beta"] = url
         start = time.monotonic()
         response = get(style)

@@ -30,6 +30,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from engine.conftest import make_service
 from engine.visitors import make_visit
 from fanout.calls import answer, last_good
 from fanout.calls.answer import BadAnswer, Body, read_answer
@@ -79,7 +80,7 @@ def test_a_call_gets_a_share_of_what_is_left_and_calls_never_add_up_beyond_the_d
         for timeout, used, between in calls:
             clock.now += between * seconds
             left = max(0.0, seconds - visit.deadline.elapsed())
-            call = Call(Service(name="alpha", url="", timeout=timeout), visit)
+            call = Call(make_service("alpha", "", timeout=timeout), visit)
             assert call.seconds == pytest.approx(min(timeout, 0.85 * left))
             assert 0 <= call.seconds <= min(left, call.most + ROUNDING)
             clock.now += used * call.seconds
@@ -259,29 +260,25 @@ KINDS = {
 }
 RIGHT = st.fixed_dictionaries({}, optional={name: right for name, (right, _) in KINDS.items()})
 WRONG = st.fixed_dictionaries({}, optional={name: wrong for name, (_, wrong) in KINDS.items()})
-NAME = (st.text() | st.integers() | st.none()).filter(lambda name: name not in KINDS)
-UNKNOWN = st.dictionaries(NAME, ODD | st.text(), max_size=3)
+MISSPELLED = st.sampled_from(sorted(KINDS)).map(lambda name: f"{name[:-1]}x")
 
 
 @FIXED
-@given(RIGHT, st.just({}) | WRONG, st.just({}) | UNKNOWN, RIGHT)
+@given(RIGHT, st.just({}) | WRONG, st.dictionaries(MISSPELLED, ODD | st.text(), max_size=3), RIGHT)
 def test_every_wrong_option_is_named_and_a_right_one_is_not(
-    right: dict[Any, Any], wrong: dict[Any, Any], unknown: dict[Any, Any], base: dict[Any, Any]
+    right: dict[str, Any], wrong: dict[str, Any], misspelled: dict[str, Any], base: dict[str, Any]
 ) -> None:
-    options = right | wrong | unknown
-    both = base | options
-    expected = [
-        f"{name!r} is " if name in KINDS else f"there is no option {name!r}; "
-        for name in options
-        if name in wrong or name not in KINDS
-    ]
-    if both.get("personal") and both.get("cache_for"):
+    options = base | right | wrong
+    cls = type("Alpha", (type("_Base", (Service,), base),), right | wrong | misspelled)
+    expected = [f"{name!r} is " for name in KINDS if name in wrong]
+    if options.get("personal") and options.get("cache_for"):
         expected.append("'cache_for' is for services that are not 'personal'.")
-    problems = list(find_problems(options, base))
-    assert len(problems) == len(expected)
-    assert all(map(str.startswith, problems, expected))
+    expected += [f"there is no option {name!r}; " for name in sorted(misspelled)]
+    problems = list(find_problems(cls))
+    assert len(problems) == len(expected), problems
+    assert all(problem.startswith(tuple(expected)) for problem in problems)
     if not problems:
-        Service(**{"name": "alpha", "url": "", **both})
+        cls("alpha", "")
 
 
 def read_body(coding: str, limit: int, data: bytes, sizes: list[int]) -> bytes:

@@ -10,13 +10,14 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from fakes.app import create_app, get_latencies_ms
+from fanout.calls.service import services
 from fanout.serving.serve import listen
 
 
 class Command(BaseCommand):
     """Runs until Ctrl-C."""
 
-    help = "Runs a fake service for every service of the homepage."
+    help = "Runs a fake service for every service."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Where to listen: at the port of FAKES_URL, unless another one is given."""
@@ -25,8 +26,9 @@ class Command(BaseCommand):
 
     def handle(self, *, host: str, port: int, **options: Any) -> None:
         """Listen and serve."""
+        names = [service.name for service in services(everywhere=True)]
         try:
-            app = create_app(get_latencies_ms(settings.FANOUT_SERVICES, settings.FAKES_LATENCY_MS))
+            app = create_app(get_latencies_ms(names, settings.FAKES_LATENCY_MS))
         except ValueError as error:
             raise CommandError(f"FAKES_LATENCY_MS: {error}") from None
         with listen(host, port, "fakes --port") as sock, suppress(KeyboardInterrupt):
