@@ -99,6 +99,25 @@ def test_fakes_runs_the_fakes_until_ctrl_c(manage: Manage) -> None:
     press_ctrl_c(process)
 
 
+def test_a_service_that_no_page_lists_has_a_fake(tmp_path: Path) -> None:
+    text = """
+from engine.settings import *
+from fanout import Service
+
+FANOUT_CLASSES = __name__
+
+
+class Book(Service):
+    pass
+"""
+    port = find_free_ports()
+    with run_commands(tmp_path, text, {}) as manage:
+        process = manage("fakes", "--port", str(port))
+        read_until(process, "Ctrl-C")
+        assert httpx.get(f"http://127.0.0.1:{port}/book/", timeout=20).json()["items"]
+        press_ctrl_c(process)
+
+
 @pytest.mark.parametrize("command", ["dev", "fakes", "serve"])
 @pytest.mark.parametrize("port", [None, 70000])
 def test_a_port_that_cannot_be_used_is_one_clear_line(
