@@ -15,7 +15,7 @@ from tests.test_rendering import read_files
 LIMITS = {
     "files": 98,
     "lines": 7250,
-    "lines of Python in fanout/": 3350,
+    "lines of Python in fanout/": 3400,
     "lines in tests/": 700,
     "lines of README.md": 120,
     "modules in one folder": 14,

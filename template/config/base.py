@@ -243,18 +243,7 @@ FAKES_LATENCY_MS = env.str("FAKES_LATENCY_MS", default="")  # "promo:80,recco:12
 
 FANOUT_SERVICES = generated.SERVICES
 FANOUT_CLASSES = "homepage.services"  # the module with the classes of services
-
-
-def get_url(name: str) -> str:
-    """Where a service is: at `<NAME>_URL`, or among the fakes."""
-    return env.str(f"{name.upper()}_URL", default="") or (FAKES_URL and f"{FAKES_URL}/{name}/")
-
-
-class Urls(dict[str, str]):
-    """Where the homepage's services are, and any other that is asked for."""
-
-    def __missing__(self, name: str) -> str:
-        return get_url(name)
-
-
-FANOUT_URLS: dict[str, str] = Urls({name: get_url(name) for name in FANOUT_SERVICES})
+FANOUT_URLS = {
+    name: env.str(f"{name.upper()}_URL", default="") or (FAKES_URL and f"{FAKES_URL}/{name}/")
+    for name in FANOUT_SERVICES
+}

@@ -302,7 +302,7 @@ def test_only_the_homepages_addresses_are_needed_and_others_are_a_warning(
         class Cover(Service):
             pass
     """)
-    settings.DEBUG = False
+    settings.DEBUG, settings.FAKES_URL = False, ""
     settings.SECRET_KEY, settings.ALLOWED_HOSTS = ascii_letters, ["shop.test"]
     settings.FANOUT_URLS = {"alpha": "", "beta": "http://beta.test/", "cover": "cover.test"}
     [error] = check_production()
@@ -310,6 +310,19 @@ def test_only_the_homepages_addresses_are_needed_and_others_are_a_warning(
     [warning] = [message for message in check_deployment() if message.id == "fanout.W003"]
     assert warning.msg == "Not set, but no need of the homepage: BOOK_URL."
     assert [error.msg for error in check_urls()] == ["COVER_URL is not an http(s) address."]
+
+
+@pytest.mark.parametrize("url", ["", "http://book.test/"])
+def test_a_service_that_is_not_on_the_homepage_has_an_address_too(
+    write: Write, settings: Settings, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    write("""
+        class Book(Service):
+            pass
+    """)
+    settings.FAKES_URL = "http://fakes.test"
+    monkeypatch.setenv("BOOK_URL", url)
+    assert services(everywhere=True)[-1].url == (url or "http://fakes.test/book/")
 
 
 # Django's handler, which ours was made from.

@@ -1,15 +1,12 @@
 """These tests use settings of their own, whatever the shell and a .env say."""
 
 import os
-import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from config import base
-from config.generated import SERVICES
 from engine.commands import PROJECT
 
 HOSTILE = {
@@ -57,17 +54,6 @@ def test_nothing_of_a_developers_own_gets_into_the_tests(tmp_path: Path, place: 
         "5.0 pyreqwest",
         "django.db.backends.sqlite3 django.core.cache.backends.locmem.LocMemCache",
     ], process.stderr
-
-
-@pytest.mark.parametrize("url", ["", "http://book.test/"])
-def test_every_service_has_an_address_though_the_homepage_does_not_list_it(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in {"BOOK_URL": url, "DJANGO_DEBUG": "true", "FAKES_URL": "http://f"}.items():
-        monkeypatch.setenv(name, value)
-    urls = runpy.run_path(str(base.__file__))["FANOUT_URLS"]
-    assert list(urls) == SERVICES
-    assert urls["book"] == (url or "http://f/book/")
 
 
 def test_other_settings_are_refused() -> None:
