@@ -29,7 +29,9 @@ def test_sections_are_seen_before_the_slow_ones_are_there(
     opened = {name: Event() for name in NAMES}
     with ExitStack() as stack:
         urls = {
-            name: stack.enter_context(run_service({"title": f"The {name}"}, opened[name]))
+            name: stack.enter_context(
+                run_service({"title": f"The {name}", "items": []}, opened[name])
+            )
             for name in NAMES
         }
         site = serve_site(len(NAMES), PATIENCE, **urls)

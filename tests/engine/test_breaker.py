@@ -8,7 +8,6 @@ import pytest
 
 from fanout.policies.breaker import FAILURES, LONGEST, Breaker, Paused, Unwell, Verdict
 
-
 GIVEN_UP = [TimeoutError(), asyncio.CancelledError()]
 
 
