@@ -15,6 +15,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.db import connections
 from django.dispatch import Signal
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.multipartparser import MultiPartParserError
 from django.test import RequestFactory
 from django.urls import path, reverse
 from django.views.decorators.csrf import csrf_exempt
@@ -317,6 +318,15 @@ def test_a_part_of_a_form_in_no_charset_is_no_error_of_the_site(interface: str) 
     part = b"Content-Disposition: form-data; name=a; filename*=nonsense''%41"
     body = b"--b\r\n" + part + b"\r\n\r\nabc\r\n--b--\r\n"
     assert ask_in(interface, "/plain/", f"{FORMS[1]}; boundary=b", body)[0] in (400, 403)
+
+
+def test_so_it_is_with_a_django_that_does_not_know_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    def parse(*arguments: Any) -> Any:
+        raise LookupError("unknown encoding: nonsense")
+
+    monkeypatch.setattr(HttpRequest, "parse_file_upload", parse)
+    with pytest.raises(MultiPartParserError, match="A part is in unknown encoding: nonsense"):
+        module.Utf8Request().parse_file_upload({}, None)
 
 
 @pytest.mark.usefixtures("handler")
