@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = "Scripts" if sys.platform == "win32" else "bin"
-MORE = ["hypothesis>=6.130", "pytest-cov>=6.2"]  # what the tests here need, and projects do not
+MORE = [  # what the tests here need, and projects do not
+    *("defusedxml>=0.7.1", "types-defusedxml>=0.7.0.20240218"),
+    *("hypothesis>=6.130", "pytest-cov>=6.2"),
+]
 OTHERS = (
     *("DJANGO_", "FANOUT_", "FAKES_", "CACHE_URL", "DATABASE_URL", "OTEL_"),
     *("COV_", "COVERAGE_", "PYTEST_", "GIT_"),

@@ -13,9 +13,9 @@ from tests.conftest import copy_project, copy_template
 from tests.test_rendering import read_files
 
 LIMITS = {
-    "files": 98,
-    "lines": 7250,
-    "lines of Python in fanout/": 3400,
+    "files": 105,
+    "lines": 8300,
+    "lines of Python in fanout/": 3850,
     "lines in tests/": 700,
     "lines of README.md": 120,
     "modules in one folder": 14,

@@ -1,6 +1,6 @@
-"""Yours: how each service is called. One without a class is called like any other.
+"""Yours: how each service is called, and what it answers. README.md says how any backend is.
 
-This is how `promo` would get less time; fanout/README.md has all options:
+This is how `promo` would get less time; one without a class is called like any other:
 
     from fanout import Service
 

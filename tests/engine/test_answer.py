@@ -1,22 +1,22 @@
 """What counts as an answer, and what is hostile in one."""
 
-import gzip
+from typing import Any
 
 import pytest
 
+from engine.conftest import make_service
+from engine.visitors import make_reply
 from fanout.calls import answer as module
-from fanout.calls.answer import (
-    MAX_CHUNKS,
-    MAX_VALUES,
-    PACKING,
-    STEP,
-    BadAnswer,
-    Body,
-    Readings,
-    is_safe_link,
-    read_answer,
-    read_retry_after,
-)
+from fanout.calls.answer import MAX_VALUES, Readings
+from fanout.calls.mistake import BadAnswer
+from fanout.calls.section import is_safe_link
+
+ALPHA = make_service("alpha", "")
+
+
+def read_answer(body: bytes) -> Any:
+    """What a plain service says."""
+    return Readings().read(ALPHA, make_reply(body), 0.0).data
 
 
 @pytest.mark.parametrize(
@@ -110,104 +110,6 @@ def test_only_an_image_may_stand_in_its_address() -> None:
     assert read_answer(body)["items"] == [{"title": "a", "url": "", "image": "data:image/png,"}]
 
 
-# Its body is unpacked on the way, and cut off at its limits.
-
-
-def take(body: Body, *chunks: bytes) -> int:
-    """Add `chunks`; how often others had a turn meanwhile."""
-    return sum(1 for chunk in chunks for _ in body.add(chunk))
-
-
-@pytest.mark.parametrize("coding", ["", "identity"])
-def test_a_plain_body_is_what_came(coding: str) -> None:
-    body = Body(coding, 4)
-    take(body, b"ab", b"cd")
-    assert body.finish() == b"abcd"
-
-
-@pytest.mark.parametrize("coding", ["gzip", "x-gzip"])
-def test_gzip_is_unpacked(coding: str) -> None:
-    body = Body(coding, 4)
-    take(body, *[bytes([byte]) for byte in gzip.compress(b"abcd")])
-    assert body.finish() == b"abcd"
-
-
-@pytest.mark.parametrize("coding", ["br", "deflate", "gzip, gzip", "x" * 1000])
-def test_other_codings_are_refused(coding: str) -> None:
-    with pytest.raises(BadAnswer, match="content coding"):
-        Body(coding, 4)
-
-
-@pytest.mark.parametrize(
-    ("coding", "chunk"), [("", b"abcde"), ("gzip", gzip.compress(b"abcde" * 1_000_000))]
-)
-def test_more_than_the_limit_is_refused(coding: str, chunk: bytes) -> None:
-    with pytest.raises(BadAnswer, match="more than 4 bytes"):
-        take(Body(coding, 4), chunk)
-
-
-def test_broken_gzip_is_refused() -> None:
-    with pytest.raises(BadAnswer, match="broken gzip"):
-        take(Body("gzip", 4), b"abcd" * 10)
-
-
-def test_gzip_that_ends_too_early_is_refused() -> None:
-    body = Body("gzip", 4)
-    take(body, gzip.compress(b"ab")[:-1])
-    with pytest.raises(BadAnswer, match="too early"):
-        body.finish()
-
-
-def test_nothing_that_comes_after_the_end_of_gzip_is_held() -> None:
-    body = Body("gzip", 4)
-    take(body, gzip.compress(b"ab"))
-    with pytest.raises(BadAnswer, match="goes on"):
-        take(body, b"more")
-
-
-NOTHING = b"\x00\x00\x00\xff\xff"  # an empty stored block
-
-
-def pack_nothing(size: int) -> bytes:
-    """Gzip of so many bytes which is nothing unpacked."""
-    return b"\x1f\x8b\x08" + bytes(7) + NOTHING * (size // 5)
-
-
-@pytest.mark.parametrize(
-    ("coding", "chunks"),
-    [
-        ("", [b"a"] * 640),
-        ("", [b"a" * STEP] * 10),
-        ("", [b"a" * STEP * 10]),
-        ("gzip", [bytes([byte]) for byte in pack_nothing(640)]),
-        ("gzip", [pack_nothing(10 * STEP)]),
-        ("gzip", [gzip.compress(bytes(10 * STEP))]),
-    ],
-    ids=["tiny", "large", "huge", "tiny, packed", "of nothing", "much in little"],
-)
-def test_others_have_a_turn_after_64_chunks_or_64_kib(coding: str, chunks: list[bytes]) -> None:
-    assert take(Body(coding, 11 * STEP), *chunks) >= 10
-
-
-def test_a_usual_answer_comes_in_one_turn() -> None:
-    assert take(Body("", STEP), *[b"a" * 1000] * 30) == 0
-
-
-@pytest.mark.parametrize(("coding", "chunk"), [("", b"a"), ("gzip", b"")])
-def test_chunks_have_a_limit(coding: str, chunk: bytes) -> None:
-    body = Body(coding, 100 * 1024)
-    take(body, *[chunk] * (MAX_CHUNKS + 100))
-    with pytest.raises(BadAnswer, match=f"in more than {MAX_CHUNKS + 100} chunks"):
-        take(body, chunk)
-
-
-def test_packed_bytes_have_a_limit_too() -> None:
-    body = Body("gzip", 1000)
-    take(body, pack_nothing(990 + PACKING))
-    with pytest.raises(BadAnswer, match="more than 1000 bytes"):
-        take(body, NOTHING)
-
-
 # What it would cost is known before it is read, and it is read once.
 
 WIDE = b'{"items": [], "x": [%s]}'
@@ -219,7 +121,7 @@ def test_an_answer_that_would_be_too_large_in_memory_is_not_parsed(
 ) -> None:
     monkeypatch.setattr("json.loads", None)
     with pytest.raises(BadAnswer, match=f"more than {MAX_VALUES} values"):
-        Readings().read(WIDE % b",".join([value] * MAX_VALUES), 0.0)
+        read_answer(WIDE % b",".join([value] * MAX_VALUES))
 
 
 @pytest.fixture
@@ -227,24 +129,26 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The bodies that were read."""
     bodies: list[bytes] = []
 
-    def read_answer(body: bytes) -> dict[str, object]:
+    def read_json(body: bytes) -> dict[str, object]:
         bodies.append(body)
         return {"items": []}
 
-    monkeypatch.setattr(module, "read_answer", read_answer)
+    monkeypatch.setattr(module, "read_json", read_json)
     return bodies
 
 
 def test_an_answer_that_comes_again_is_read_once(read: list[bytes]) -> None:
     readings = Readings()
-    first, again = (readings.read(bytes(bytearray(b"alpha")), at) for at in (1.0, 2.0))
+    first, again = (
+        readings.read(ALPHA, make_reply(bytes(bytearray(b"alpha"))), at) for at in (1.0, 2.0)
+    )
     assert first.data is again.data
     assert first.html is again.html
     assert (first.at, again.at) == (1.0, 2.0)
-    readings.read(b"beta", 3.0)
+    readings.read(ALPHA, make_reply(b"beta"), 3.0)
     assert read == [b"alpha", b"beta"]
     readings.clear()
-    readings.read(b"beta", 4.0)
+    readings.read(ALPHA, make_reply(b"beta"), 4.0)
     assert len(read) == 3
 
 
@@ -254,7 +158,7 @@ def test_the_one_that_did_not_come_for_longest_is_read_again(
     monkeypatch.setattr(module, "MAX_READ", 3 * 20 * 4)
     readings = Readings()
     for body in (b"aaaa", b"bbbb", b"cccc", b"aaaa", b"dddd", b"aaaa", b"bbbb"):
-        readings.read(body, 0.0)
+        readings.read(ALPHA, make_reply(body), 0.0)
     assert read == [b"aaaa", b"bbbb", b"cccc", b"dddd", b"bbbb"]
 
 
@@ -264,45 +168,21 @@ def test_what_is_too_large_or_may_not_be_kept_pushes_nothing_out(
     monkeypatch.setattr(module, "MAX_READ", 20 * 4)
     readings = Readings()
     for _ in range(2):
-        readings.read(b"aaaa", 0.0)
-        readings.read(b"a" * 5, 0.0)
-        readings.read(b"bbbb", 0.0, storable=False)
+        readings.read(ALPHA, make_reply(b"aaaa"), 0.0)
+        readings.read(ALPHA, make_reply(b"a" * 5), 0.0)
+        readings.read(ALPHA, make_reply(b"bbbb"), 0.0, storable=False)
     assert read == [b"aaaa", b"a" * 5, b"bbbb", b"a" * 5, b"bbbb"]
 
 
 def test_two_threads_may_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    readings = Readings()
+    readings, reply = Readings(), make_reply(b"a")
 
-    def read_answer(body: bytes) -> dict[str, object]:
-        if body not in readings._known:
-            monkeypatch.setattr(module, "read_answer", lambda body: {"items": ["inner"]})
-            readings.read(body, 0.0)
-        return {"items": ["outer"]}
+    def read_json(body: bytes) -> dict[str, object]:
+        monkeypatch.setattr(module, "read_json", lambda body: {"title": "inner", "items": []})
+        readings.read(ALPHA, reply, 0.0)
+        return {"title": "outer", "items": []}
 
-    monkeypatch.setattr(module, "read_answer", read_answer)
-    assert readings.read(b"a", 0.0).data == {"items": ["outer"]}
-    assert readings.read(b"a", 0.0).data == {"items": ["inner"]}
+    monkeypatch.setattr(module, "read_json", read_json)
+    assert readings.read(ALPHA, reply, 0.0).data["title"] == "outer"
+    assert readings.read(ALPHA, reply, 0.0).data["title"] == "inner"
     assert readings._weight == 20
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("", 0.0),
-        ("0", 0.0),
-        ("120", 120.0),
-        ("-1", 0.0),
-        ("1.5", 0.0),
-        ("\N{SUPERSCRIPT TWO}", 0.0),
-        ("9" * 400, float("inf")),
-        ("Thu, 01 Jan 1970 00:20:00 GMT", 200.0),
-        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
-        ("Thu, 99 Jan 1970 00:00:00 GMT", 0.0),
-        ("soon", 0.0),
-    ],
-)
-def test_how_long_a_service_wants_to_be_left_alone(
-    monkeypatch: pytest.MonkeyPatch, value: str, seconds: float
-) -> None:
-    monkeypatch.setattr("time.time", lambda: 1000.0)
-    assert read_retry_after(value) == seconds

@@ -12,8 +12,9 @@ from pytest_django import Settings
 from engine.conftest import make_service
 from engine.test_breaker import Clock
 from engine.visitors import make_visit
-from fanout.calls.answer import BadAnswer
-from fanout.calls.call import Call, Unavailable
+from fanout.calls.body import BadStatus
+from fanout.calls.call import Call
+from fanout.calls.mistake import BadAnswer
 from fanout.policies.breaker import FAILURES, Breaker, Paused, Unwell
 
 GIVEN_UP = [TimeoutError(), httpx.ReadTimeout(""), asyncio.CancelledError()]
@@ -23,7 +24,9 @@ def make_call(user: str = "", seconds: float = 60.0, **options: Any) -> Call:
     """A call for the page of a user."""
     viewer: Any = SimpleNamespace(pk=user) if user else None
     service = make_service("alpha", "http://alpha.test/", **options)
-    return Call(service, make_visit(viewer, seconds))
+    call = Call(service, make_visit(viewer, seconds))
+    assert call.find_known() is None
+    return call
 
 
 @pytest.mark.parametrize("error", GIVEN_UP)
@@ -49,27 +52,14 @@ def test_equal_calls_may_be_one(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("response", "error"),
-    [
-        (httpx.Response(200, headers=[("X", "1")] * 101), "answered with more than 100 headers"),
-        (
-            httpx.Response(200, extensions={"http_version": b"HTTP/3.0"}),
-            "answered with HTTP/3.0",
-        ),
-    ],
-)
-def test_what_no_service_sends_is_refused(response: httpx.Response, error: str) -> None:
-    with pytest.raises(BadAnswer, match=error):
-        make_call().receive(response)
-
-
-@pytest.mark.parametrize(
     ("error", "may"),
     [
         (httpx.ConnectError(""), True),
         (httpx.ReadError(""), True),
         (httpx.RemoteProtocolError(""), True),
-        (Unavailable(""), True),
+        (BadStatus(503), True),
+        (BadStatus(503, 30.0), False),
+        (BadStatus(500), False),
         (Unwell(""), False),
         (BadAnswer(), False),
         (httpx.ConnectTimeout(""), False),
@@ -97,18 +87,6 @@ def test_visitors_who_go_away_say_nothing_of_a_service_that_had_no_time(
 
 
 def test_a_call_without_time_is_not_made() -> None:
+    call = make_call(seconds=0.0)
     with pytest.raises(TimeoutError):
-        make_call(seconds=0.0).make_request()
-
-
-def test_a_password_in_an_address_is_a_header() -> None:
-    service = make_service("alpha", "http://joe:p%40ss@alpha.test/")
-    request = Call(service, make_visit()).make_request()
-    assert request.headers["Authorization"] == "Basic am9lOnBAc3M="
-    assert "Authorization" not in make_call().make_request().headers
-
-
-def test_an_apostrophe_in_a_query_is_encoded() -> None:
-    service = make_service("alpha", "http://alpha.test/?$filter=name eq 'x'")
-    target = Call(service, make_visit()).make_request().url.raw_path
-    assert target == b"/?$filter=name%20eq%20%27x%27"
+        call.give_time(call.begin().request)

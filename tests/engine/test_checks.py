@@ -126,6 +126,7 @@ def test_proxies_that_nobody_could_be_are_an_error(
 
 SECONDS = "a number of seconds above 0, up to 3600"
 LIMIT = "a whole number above 0, up to 33554432"
+STATUSES = "a tuple of statuses from 200 to 499, such as (204, 404)"
 
 Write = Callable[[str], None]
 
@@ -208,13 +209,12 @@ def test_a_recco_that_an_update_brings_wants_a_class(write: Write, settings: Set
         ("concurrency = 0", "'concurrency' is a whole number above 0, not 0."),
         ("max_bytes = 2**30", f"'max_bytes' is {LIMIT}, not 1073741824."),
         ("personal = 'yes'", "'personal' is True or False, not 'yes'."),
+        ("retry = 1", "'retry' is True, False or None, not 1."),
+        ("empty = [404]", f"'empty' is {STATUSES}, not [404]."),
+        ("empty = (500,)", f"'empty' is {STATUSES}, not (500,)."),
         (
             "url = 'http://a/'",
             "'url' is no option; <NAME>_URL in the environment is the address.",
-        ),
-        (
-            "personal = True; cache_for = 60",
-            "'cache_for' is for services that are not 'personal'.",
         ),
     ],
 )
@@ -228,6 +228,19 @@ def test_a_wrong_option_is_an_error_and_the_server_does_not_start(
     assert check_urls() == []
     with pytest.raises(ImproperlyConfigured, match=r"written\.Alpha"):
         refuse_unready()
+
+
+@pytest.mark.parametrize("method", ["request", "read"])
+def test_a_method_that_waits_is_an_error(write: Write, method: str) -> None:
+    write(f"""
+        class Alpha(Service):
+            async def {method}(self, argument):
+                pass
+    """)
+    [error] = check_options()
+    assert error.msg == (
+        f"written.Alpha: '{method}' is async, but it may wait for nothing: write def."
+    )
 
 
 def test_what_is_no_option_is_the_teams_own(write: Write) -> None:
@@ -251,6 +264,14 @@ def test_a_name_that_is_none_is_an_error(write: Write, name: object) -> None:
     [error] = [message for message in check_options() if message.is_serious()]
     assert error.id == "fanout.E004"
     assert error.msg == f"written.Alpha: 'name' is a Python name in lower case, not {name!r}."
+
+
+def test_a_name_that_something_else_has_is_an_error(write: Write) -> None:
+    write("class Cache(Service): pass")  # CACHE_URL is where Redis is
+    [error] = [message for message in check_options() if message.is_serious()]
+    assert error.msg == (
+        "written.Cache: 'name' is not 'cache', which is the name of something else."
+    )
 
 
 def test_a_name_that_is_used_twice_is_an_error(write: Write) -> None:
@@ -323,6 +344,53 @@ def test_a_service_that_is_not_on_the_homepage_has_an_address_too(
     settings.FAKES_URL = "http://fakes.test"
     monkeypatch.setenv("BOOK_URL", url)
     assert services(everywhere=True)[-1].url == (url or "http://fakes.test/book/")
+
+
+SECRETS = """
+    from fanout import Secret
+
+    class _Base(Service):
+        key = Secret("SHARED_KEY")
+
+    class Alpha(_Base):
+        token = Secret("ALPHA_TOKEN")
+
+    class Beta(_Base):
+        pass
+
+    class Book(_Base):
+        pages = Secret("BOOK_KEY")
+"""
+
+
+def test_secrets_that_are_not_set_are_named_like_addresses(
+    write: Write, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(SECRETS)
+    settings.DEBUG, settings.FAKES_URL = False, ""
+    settings.SECRET_KEY, settings.ALLOWED_HOSTS = ascii_letters, ["shop.test"]
+    settings.FANOUT_URLS = {"alpha": "http://alpha.test/", "beta": ""}
+    [error] = check_production()
+    assert error.msg == "Not set, but needed in production: SHARED_KEY, ALPHA_TOKEN, BETA_URL."
+    [warning] = [message for message in check_deployment() if message.id == "fanout.W003"]
+    assert warning.msg == "Not set, but no need of the homepage: BOOK_URL, SHARED_KEY, BOOK_KEY."
+    for name in ("SHARED_KEY", "ALPHA_TOKEN", "BETA_URL"):
+        monkeypatch.setenv(name, "http://s3cr3t.test/")
+    settings.FANOUT_URLS["beta"] = "http://beta.test/"
+    assert check_production() == []
+
+
+def test_in_development_only_those_of_real_services_are_named(
+    write: Write, settings: Settings
+) -> None:
+    write(SECRETS)
+    settings.DEBUG, settings.FAKES_URL = True, "http://fakes.test"
+    settings.FANOUT_URLS = {"alpha": "http://fakes.test/alpha/", "beta": "http://beta.test/"}
+    [warning] = check_production()
+    assert warning.id == "fanout.W004"
+    assert warning.msg == "Not set, so that services cannot be called: SHARED_KEY."
+    settings.FANOUT_URLS["beta"] = "http://fakes.test/beta/?fault=hang"
+    assert check_production() == []
 
 
 # Django's handler, which ours was made from.

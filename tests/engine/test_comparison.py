@@ -181,6 +181,7 @@ TEXT = json.dumps([RUN])
         TEXT.replace("0.1, 0.2", "1e999, 0.2"),
         TEXT.replace("0.2", '"0.2"'),
         TEXT.replace("0.0, 0.1", "0.0"),
+        TEXT.replace(', ""]', "]"),
     ],
 )
 def test_what_is_no_run_is_passed_over(text: Any) -> None:
@@ -198,13 +199,14 @@ def test_a_cache_of_something_else_does_no_harm(visit: Visit) -> None:
 @pytest.mark.usefixtures("two_services")
 def test_a_picture_says_what_it_shows(client: Client, settings: Settings) -> None:
     settings.OPTIONS["beta"]["cache_for"] = 5
-    failed = PAGE._replace(bars=[*PAGE.bars, Bar("gone", "failed", 0.15, 0.05)])
+    failed = PAGE._replace(bars=[*PAGE.bars, Bar("gone", "failed", 0.15, 0.05, "is gone")])
     keep(
         [page._replace(total=40.0) for page in RUN],
         RUN,
         [failed._replace(style=style, answered=style) for style in VIEWS],
     )
     html = client.get(PATH).content.decode()
+    assert html.count("gone is gone.") == len(VIEWS)
     names = re.findall(r'role="img" aria-label="([^"]*)"', html)
     assert names[:5] == [
         "starts after 0 ms, takes 100 ms, ok",

@@ -96,11 +96,11 @@ def test_without_a_required_service_the_page_is_a_503_that_shows_what_there_is(
     ("url", "error"),
     [
         ("http://127.0.0.1:{closed}/", "could not be reached"),
-        ("http://", "could not be called"),
-        ("ftp://127.0.0.1/", "could not be called"),
+        ("http://", "cannot be called: BETA_URL is no"),
+        ("ftp://127.0.0.1/", "cannot be called: BETA_URL is no"),
         ("https://127.0.0.1:{plain}/beta/", "could not be reached"),
-        ("not a URL", "could not be called"),
-        ("", "could not be called"),
+        ("not a URL", "cannot be called: BETA_URL is no"),
+        ("", "cannot be called: BETA_URL is no"),
     ],
 )
 def test_a_wrong_address_is_a_failed_section(

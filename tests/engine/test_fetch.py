@@ -16,12 +16,13 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from engine.conftest import BREAK_OFF, Get, Script, make_service
-from engine.visitors import make_visit
+from engine.visitors import make_reply, make_visit
 from fanout.calls import fetch as module
 from fanout.calls.answer import Answer, readings
-from fanout.calls.call import Section
 from fanout.calls.fetch import afetch, fetch
 from fanout.calls.last_good import _name, last_good
+from fanout.calls.request import prepare
+from fanout.calls.section import Section
 from fanout.calls.service import services
 from fanout.policies.breaker import FAILURES
 
@@ -85,11 +86,14 @@ def test_what_another_process_knew_is_shown_stale(
     settings: Settings,
     tmp_path: Path,
 ) -> None:
+    assert beta().state == "ok"
     backend = "django.core.cache.backends.filebased.FileBasedCache"
     settings.CACHES = {"fanout": {"BACKEND": backend, "LOCATION": tmp_path}}
+    [key] = last_good._kept["beta"]
+    value: Any = (time.time() - 60, 300.0, 200, [], '{"title": "From elsewhere", "items": []}')
+    last_good.clear()
+    caches["fanout"].set(_name(key), value)
     script.statuses = [500]
-    value = (time.time() - 60, '{"title": "From elsewhere", "items": []}')
-    caches["fanout"].set(_name(("beta", settings.FANOUT_URLS["beta"], "")), value)
     section = beta()
     assert (section.state, section.title) == ("stale", "From elsewhere")
     assert section.age >= 60
@@ -199,8 +203,8 @@ def test_what_may_not_be_stored_is_not_kept(
     script.headers = {"Cache-Control": control}
     options["cache_for"] = 60.0
     assert [beta().title, beta().title] == ["Answer 1", "Answer 2"]
-    assert "beta" not in {name for name, _, _ in last_good._kept}
-    assert not any(b"Answer" in body for body in readings._known)
+    assert not last_good._kept["beta"]
+    assert "Answer 1" not in repr(readings._known)
 
 
 def test_an_answer_that_is_none_leaves_the_last_good_one(
@@ -220,7 +224,9 @@ def test_a_failed_call_leaves_no_cycle_that_holds_answers(
 ) -> None:
     caplog.set_level(logging.CRITICAL)  # else its records hold what failed
     service = make_service("alpha", "http://127.0.0.1:1/", break_for=0.0)
-    last_good.keep(("alpha", service.url, ""), b'{"items": []}', 300.0)
+    prepared = prepare(service, make_visit())
+    assert prepared
+    last_good.keep(("alpha", prepared.digest), make_reply(b'{"items": []}'), 0.0, 300.0)
 
     def call() -> Section:
         visit = make_visit()

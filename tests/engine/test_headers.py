@@ -4,18 +4,17 @@ import httpx
 import pytest
 from django.test import Client
 from django.urls import reverse
-from pytest_django import Settings
 
 from engine.conftest import Script, serve
-from fanout.calls.headers import pass_on
+from fanout.calls.headers import pass_on, read_retry_after
 from fanout.serving.asgi import get_asgi_application
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def test_a_well_formed_trace_goes_on() -> None:
-    headers = {"traceparent": TRACE, "tracestate": "a=1,b=2", "X-Request-ID": "a-1"}
-    assert pass_on(headers) == headers
+    headers = {"traceparent": TRACE, "X-Request-ID": "a-1"}
+    assert pass_on(headers | {"tracestate": "a=1,b=2"}) == headers  # that is the visitor's own
 
 
 @pytest.mark.parametrize(
@@ -35,35 +34,6 @@ def test_another_trace_does_not(trace: str) -> None:
     assert set(pass_on({"traceparent": trace, "tracestate": "a=1"})) == {"X-Request-ID"}
 
 
-@pytest.mark.parametrize("state", ["a=1", "a=1 , b-2=${x}", "1@v=x", f"a={'1' * 256}"])
-def test_a_trace_state_goes_on_as_it_came(state: str) -> None:
-    assert pass_on({"traceparent": TRACE, "tracestate": state})["tracestate"] == state
-
-
-@pytest.mark.parametrize(
-    "state",
-    [
-        "",
-        "${jndi:ldap://a.test/}",
-        "a=",
-        "a=\n",
-        "a=1 ",
-        "a=ü",
-        "a=1=2",
-        "A=1",
-        "1=1",
-        "a@1=1",
-        f"a={'1' * 257}",
-        "a=1,a=2",
-        "a=1,,b=2",
-        ",".join(f"a{n}=1" for n in range(33)),
-        ",".join(f"{n * 'a'}=" + "1" * 250 for n in (1, 2, 3)),
-    ],
-)
-def test_another_trace_state_does_not(state: str) -> None:
-    assert "tracestate" not in pass_on({"traceparent": TRACE, "tracestate": state})
-
-
 @pytest.mark.parametrize(
     "request_id", ["", "a b", "a\n", "ä", "a" * 65, "../etc/passwd", "a.b", "${a}"]
 )
@@ -73,22 +43,40 @@ def test_a_request_id_is_made_where_there_is_no_good_one(request_id: str) -> Non
     assert made != pass_on({})["X-Request-ID"]
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_services_get_the_ids_and_no_secrets_and_of_a_shared_call_no_more(
-    style: str, script: Script, settings: Settings, shared: bool
-) -> None:
-    settings.OPTIONS["beta"]["coalesce"] = shared
-    sent = {"traceparent": TRACE, "tracestate": "a=1", "x-request-id": "mine"}
-    secrets = {"cookie": "mine=1", "authorization": "Basic YTpi"}
+def test_services_get_the_ids_and_nothing_else_of_a_visitor(style: str, script: Script) -> None:
+    sent = {"traceparent": TRACE, "x-request-id": "mine"}
+    others = {"tracestate": "a=1", "cookie": "mine=1", "authorization": "Basic YTpi"}
     with serve(get_asgi_application()) as address:
-        response = httpx.get(address + reverse(f"compare-{style}"), headers=sent | secrets)
+        response = httpx.get(address + reverse(f"compare-{style}"), headers=sent | others)
     assert response.headers["X-Request-ID"] == "mine"
     [call] = script.calls
-    assert call.headers.get("tracestate") == (None if shared else sent.pop("tracestate"))
-    assert {n: call.headers[n] for n in ("traceparent", "x-request-id")}.items() <= sent.items()
-    assert not set(secrets) & set(call.headers)
+    assert {name: call.headers[name] for name in sent} == sent
+    assert not set(others) & set(call.headers)
 
 
 @pytest.mark.usefixtures("two_services")
 def test_the_page_names_its_request(client: Client) -> None:
     assert len(client.get(reverse("home")).headers["X-Request-ID"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("", 0.0),
+        ("0", 0.0),
+        ("120", 120.0),
+        ("-1", 0.0),
+        ("1.5", 0.0),
+        ("\N{SUPERSCRIPT TWO}", 0.0),
+        ("9" * 400, float("inf")),
+        ("Thu, 01 Jan 1970 00:20:00 GMT", 200.0),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
+        ("Thu, 99 Jan 1970 00:00:00 GMT", 0.0),
+        ("soon", 0.0),
+    ],
+)
+def test_how_long_a_service_wants_to_be_left_alone(
+    monkeypatch: pytest.MonkeyPatch, value: str, seconds: float
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 1000.0)
+    assert read_retry_after(value) == seconds

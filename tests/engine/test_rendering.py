@@ -12,8 +12,10 @@ from django.test import RequestFactory
 from jinja2 import DictLoader, Environment, UndefinedError
 from pytest_django import Settings
 
+from engine.conftest import make_service
+from engine.visitors import make_reply
 from fanout.calls.answer import readings
-from fanout.calls.call import Section
+from fanout.calls.section import Section
 from fanout.pages.rendering import environment as get_environment
 from fanout.pages.rendering import is_stable, render_section
 
@@ -43,7 +45,8 @@ def write(request: pytest.FixtureRequest, settings: Settings, templates: Path) -
 
 def make_section(n: int, name: str = "alpha") -> Section:
     """The section of an answer that says `n`."""
-    answer = readings.read(b'{"items": [], "n": %d}' % n, 0.0)
+    service = make_service(name, "")
+    answer = readings.read(service, make_reply(b'{"items": [], "n": %d}' % n), 0.0)
     return Section(
         name=name,
         title="Title",
@@ -137,12 +140,13 @@ def test_what_is_stable(source: str, stable: bool) -> None:
     environment.filters["shout"] = str.upper
     environment.filters["lower"] = lambda text: text  # not Jinja's
     environment.tests["sale"] = lambda value: bool(value)
-    assert is_stable(environment, "alpha.html") is stable
+    template, look = environment.get_template("alpha.html"), is_stable.__wrapped__
+    assert look(template) is stable
     environment.finalize = str
-    assert not is_stable(environment, "alpha.html")
+    assert not look(template)
     environment.finalize = None
     environment.add_extension("jinja2.ext.i18n")
-    assert not is_stable(environment, "alpha.html")
+    assert not look(template)
 
 
 @pytest.mark.parametrize(

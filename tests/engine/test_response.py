@@ -10,7 +10,7 @@ from django.test import RequestFactory
 from django.urls import reverse
 from pytest_django import Settings
 
-from fanout.calls.call import Section
+from fanout.calls.section import Section
 from fanout.calls.visit import get_visit
 from fanout.pages.response import PageResponse
 

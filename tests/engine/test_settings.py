@@ -56,6 +56,43 @@ def test_nothing_of_a_developers_own_gets_into_the_tests(tmp_path: Path, place: 
     ], process.stderr
 
 
+ASK = """
+import sys
+
+from environs import env
+
+env.read_env(sys.argv[1], recurse=False)
+
+from django.conf import settings
+
+settings.configure(FANOUT_SERVICES=[], FANOUT_URLS={}, FANOUT_CLASSES="own", FAKES_URL="")
+sys.modules["own"] = module = type(sys)("own")
+
+from fanout import Secret, Service
+
+Book = type("Book", (Service,), {"__module__": "own", "key": Secret("BOOK_KEY")})
+module.Book = Book
+
+from fanout.calls.service import services
+
+[book] = services(everywhere=True)
+print(book.url, book.key)
+"""
+
+
+def test_addresses_and_secrets_of_services_stand_in_a_file_too(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("BOOK_URL=http://book.test/\nBOOK_KEY='s3:cr%t+ä'\n", "utf-8")
+    process = subprocess.run(  # noqa: S603 - our own
+        [sys.executable, "-X", "utf8", "-c", ASK, str(tmp_path / ".env")],
+        cwd=PROJECT,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+    assert process.stdout == "http://book.test/ s3:cr%t+ä\n", process.stderr
+
+
 def test_other_settings_are_refused() -> None:
     command = [sys.executable, "-m", "pytest", "engine", "--ds=config.settings", "--collect-only"]
     process = subprocess.run(  # noqa: S603 - our own

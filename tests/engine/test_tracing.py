@@ -25,8 +25,8 @@ from engine.conftest import Script, make_service, serve
 from engine.visitors import ask_wsgi, make_visit
 from fanout import telemetry
 from fanout.calls import fetch
-from fanout.calls.call import Section
 from fanout.calls.fetch import afetch
+from fanout.calls.section import Section
 from fanout.calls.service import Service, services
 from fanout.policies.breaker import FAILURES
 from fanout.serving.asgi import get_asgi_application
@@ -134,9 +134,9 @@ def test_a_page_and_its_calls_are_one_trace(
         assert call.status.status_code is StatusCode.UNSET
         assert call.attributes == {
             "http.request.method": "GET",
-            "url.full": service.url.partition("?")[0],
+            "url.full": str(service.url.copy_with(query=None)),
             "server.address": "127.0.0.1",
-            "server.port": httpx.URL(service.url).port,
+            "server.port": service.url.port,
             "http.response.status_code": 200,
             "fanout.service": service.name,
             "fanout.state": "ok",

@@ -8,6 +8,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.test import AsyncClient, Client, RequestFactory
 
+from fanout.calls.answer import Reply
 from fanout.calls.headers import make_headers
 from fanout.calls.visit import Visit
 from fanout.policies.deadline import Deadline
@@ -16,6 +17,12 @@ from fanout.policies.deadline import Deadline
 def make_visit(viewer: Any = None, seconds: float = 60.0) -> Visit:
     """A visit of somebody that may take so many seconds."""
     return Visit(RequestFactory().get("/"), viewer, Deadline(seconds), make_headers({}))
+
+
+def make_reply(body: bytes, status: int = 200, **headers: str) -> Reply:
+    """What a service says."""
+    pairs = ((name.encode(), value.encode()) for name, value in headers.items())
+    return Reply(status, tuple(pairs), body)
 
 
 def make_user(name: str, password: str = "") -> Any:

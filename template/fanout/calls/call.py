@@ -3,55 +3,34 @@
 import logging
 import time
 from asyncio import CancelledError
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import replace
+from functools import partial
 
 import httpx
 from django.conf import settings
 
-from fanout.calls.answer import Answer, BadAnswer, Body, read_retry_after, readings
-from fanout.calls.headers import REQUEST_ID
-from fanout.calls.last_good import last_good
-from fanout.calls.service import Service
+from fanout.calls.answer import EMPTY, Answer, Reply, readings
+from fanout.calls.body import BadStatus, Body, check_status, keep_headers
+from fanout.calls.headers import REQUEST_ID, read_directives
+from fanout.calls.last_good import Key, last_good, make_done
+from fanout.calls.mistake import BadAnswer, Mistake
+from fanout.calls.request import Prepared, Talk, prepare
+from fanout.calls.section import Section, State
+from fanout.calls.service import MASKED, Service
 from fanout.calls.visit import Visit
 from fanout.policies.breaker import Paused, Unwell, Verdict
 from fanout.policies.bulkhead import Full
 from fanout.policies.deadline import NEARLY, SHARE
 
-MAX_HEADERS = 100  # of an answer
+MAX_FRESH = 3600.0  # seconds for which a service may ask that its answer saves calls
+MAX_STALE = 24 * 3600.0  # and that it is shown when calls fail
+GONE = (404, 410)  # answers, not failures: what was is no more
 TIMEOUTS = (TimeoutError, httpx.TimeoutException)
 SAID = (BadAnswer, Unwell, Paused, Full)  # errors whose messages are sentences of ours
-State = Literal["ok", "stale", "failed"]
 logger = logging.getLogger("fanout")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """The outcome of one call; times are in seconds, `start` counts from the page's beginning."""
-
-    name: str  # the service's
-    title: str  # the heading
-    state: State
-    start: float
-    duration: float
-    required: bool = False
-    error: str = ""  # why the call failed: for logs and developers, not for visitors
-    age: float = 0.0  # of the answer
-    data: Mapping[str, Any] = field(default_factory=dict)  # the answer, as `read_answer` left it
-    html: dict[Hashable, str] = field(default_factory=dict, repr=False, compare=False)  # of `data`
-
-    @property
-    def items(self) -> list[dict[str, Any]]:
-        """What to show, each with a `title`; none for a failed section."""
-        items: list[dict[str, Any]] = self.data.get("items", [])
-        return items
-
-
-class Unavailable(Unwell):
-    """The service, or the gateway before it, is not there right now."""
 
 
 class Call:
@@ -63,36 +42,45 @@ class Call:
         self.most = min(service.timeout, SHARE * settings.FANOUT_DEADLINE)
         self.headers = visit.headers
         self.service = service
-        self._user = str(visit.viewer.pk) if visit.viewer and service.personal else ""
-        self.key = (service.name, service.url, self._user)
-        alone = not service.coalesce or self.seconds < NEARLY * self.most
-        self.flight: Hashable = object() if alone else self.key  # equal if they may be one call
-        self._storable = True
-        self._deadline = visit.deadline
+        self.prepared: Prepared
+        self.key: Key | None = None  # what makes calls the same
+        self._status: int | None = None
+        self._control = ""
+        self._visit = visit
         self._start = visit.deadline.elapsed()
 
-    def make_request(self) -> httpx.Request:
-        """What to send, in the time that is left. Raises InvalidURL, or TimeoutError if none is.
+    def find_known(self) -> Answer | None:
+        """The answer that makes a call needless, if there is one. Raises what `prepare` does."""
+        prepared = prepare(self.service, self._visit)
+        if prepared is None:
+            return Answer(None, EMPTY, time.time())
+        self.prepared = prepared
+        if not prepared.digest:
+            return None
+        self.key = (self.service.name, prepared.digest)
+        return last_good.find(self.key, self.service)
 
-        Only a personal service learns who the viewer is.
-        """
-        left = self.seconds - self._elapsed()
-        if left <= 0:
+    @property
+    def flight(self) -> Hashable:
+        """Equal for calls that may be one: those that are short of time are like no other."""
+        alone = not self.service.coalesce or self.seconds < NEARLY * self.most
+        return object() if alone or not self.key else self.key
+
+    def begin(self) -> Talk:
+        """Say what is to be sent, anew for a second try. Raises BadAnswer."""
+        return Talk(self.service, self.prepared, self.headers)
+
+    def get_left(self) -> float:
+        """Seconds that the call still has. Raises TimeoutError if there are none."""
+        if (left := self.seconds - self._elapsed()) <= 0:
             raise TimeoutError
-        url = self.service.address
-        if self._user:
-            url = url.copy_merge_params({"user": self._user})
-        timeout = dict.fromkeys(("connect", "read", "write", "pool"), left)
-        request = httpx.Request("GET", url, headers=self.headers, extensions={"timeout": timeout})
-        if "tracestate" in self.headers and self.flight is self.key:
-            del request.headers["tracestate"]  # a visitor's, and others get the answer too
-        if url.userinfo:
-            next(httpx.BasicAuth(url.username, url.password).auth_flow(request))
-        return request
+        return left
 
-    def find_fresh(self) -> Answer | None:
-        """The answer that makes a call needless, if there is one."""
-        return last_good.find(self.key, self.service.cache_for)
+    def give_time(self, request: httpx.Request) -> httpx.Request:
+        """The request, for as long as is left. Raises TimeoutError."""
+        timeout = dict.fromkeys(("connect", "read", "write", "pool"), self.get_left())
+        request.extensions["timeout"] = timeout
+        return request
 
     @contextmanager
     def guard(self, turn: Future[None]) -> Iterator[None]:
@@ -101,36 +89,62 @@ class Call:
             raise Full(f"has {self.service.concurrency} calls in flight already")
         with self.service.breaker.guard(NEARLY * self.most, judge, self._describe):
             self.service.retries.deposit()
-            yield
+            try:
+                yield
+            except BadAnswer as error:
+                error.status = self._status
+                raise
 
-    def receive(self, response: httpx.Response) -> Body:
-        """The body of a 2xx, still empty; redirects are not followed. Raises BadAnswer or Unwell."""
-        if len(response.headers.raw) > MAX_HEADERS:
-            raise BadAnswer(f"answered with more than {MAX_HEADERS} headers")
-        if response.http_version not in ("HTTP/1.1", "HTTP/1.0"):
-            raise BadAnswer(f"answered with {response.http_version}")
-        if not response.is_success:
-            raise _refuse(response)
-        headers = response.headers
-        self._storable = "no-store" not in headers.get("cache-control", "").lower()
-        return Body(headers.get("content-encoding", ""), self.service.max_bytes)
+    def receive(self, response: httpx.Response, talk: Talk) -> Body:
+        """The body of an answer, still empty; redirects are not followed. Raises BadAnswer or Unwell."""
+        if not talk.errand:
+            self._status = response.status_code
+            self._control = response.headers.get("cache-control", "")
+            self._age = response.headers.get("age", "")
+            check_status(response, self.service.empty)
+        return Body(response, self.service.max_bytes)
+
+    def take(self, response: httpx.Response, body: Body, talk: Talk) -> Reply:
+        """What came, whole. Raises BadAnswer."""
+        reply = Reply(response.status_code, keep_headers(response), body.finish())
+        if self.service.secrets:
+            mask = partial(self.service.mask, least=MASKED)
+            headers = tuple((name, mask(value)) for name, value in reply.headers)
+            reply = reply._replace(headers=headers, body=mask(reply.body))
+        if talk.errand:
+            talk.go_on(reply.make_response())
+        return reply
 
     def spend_retry(self, error: Exception) -> bool:
         """Take a second try from the budget, if one can help and has time enough. Whether it did."""
+        safe = self.prepared.method in ("GET", "HEAD")
+        passing = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
         return (
-            self.service.retry
-            and isinstance(error, Unavailable | httpx.NetworkError | httpx.RemoteProtocolError)
+            (safe if self.service.retry is None else self.service.retry)
+            and (passing or (isinstance(error, BadStatus) and error.passing))
             and self._elapsed() <= self.seconds / 2
             and self.service.retries.withdraw()
         )
 
-    def keep(self, body: Body) -> Answer:
-        """The answer in a whole body, which may now be the last good one. Raises BadAnswer."""
-        content = body.finish()
-        answer = readings.read(content, time.time(), storable=self._storable)
-        if self._storable and (self.service.stale_for or self.service.cache_for):
-            last_good.keep(self.key, content, self.service.stale_for)
+    def keep(self, reply: Reply) -> Answer:
+        """The answer, which may now be the last good one. Raises BadAnswer."""
+        said = read_directives(self._control)
+        storable = "no-store" not in said
+        answer = readings.read(self.service, reply, time.time(), storable=storable)
+        if self.key and reply.status in GONE:
+            last_good.drop(self.key)
+        elif self.key and storable:
+            last_good.keep(self.key, reply, *self._get_lifetimes(said))
         return answer
+
+    def recall(self, error: Exception) -> Future[Answer | None]:
+        """An older answer in place of an error, if there is one and it is not too old."""
+        gone = isinstance(error, BadAnswer) and error.status in GONE
+        if self.key and gone:
+            last_good.drop(self.key)
+        elif self.key and (self.service.stale_for or not self.service.says("stale_for")):
+            return last_good.recall(self.key, self.service)
+        return make_done(None)
 
     def succeed(self, answer: Answer) -> Section:
         """The section of an answer."""
@@ -140,11 +154,17 @@ class Call:
         """The section after `error`, with an older answer if there is one; logs one line."""
         answer = older.result() if older.done() else None
         section = self._make_section("stale" if answer else "failed", answer, self._describe(error))
+        section = replace(section, status=getattr(error, "status", None))
         extra = {key: getattr(section, key) for key in ("state", "error", "duration", "age")}
         extra |= {"service": section.name, "request_id": self.headers[REQUEST_ID]}
         known = (*SAID, *TIMEOUTS, httpx.HTTPError, httpx.InvalidURL)
         trace = None if isinstance(error, known) else error
         line = f"{section.name} {section.error} ({section.state})"
+        if isinstance(error, Mistake):
+            error.args = (section.error,)  # masked in the traceback, too
+            self.service.mistakes[error.kind] += 1
+            times = self.service.mistakes[error.kind]
+            line, trace = (line, error) if times == 1 else (f"{line}, {times} times", None)
         logger.warning("%s", line, extra=extra, exc_info=trace)
         return section
 
@@ -160,15 +180,47 @@ class Call:
             duration=self._elapsed(),
             required=self.service.required,
             error=error,
+            status=answer.status if answer else None,
             age=answer.age if answer else 0.0,
             data=answer.data if answer else {},
             html=answer.html if answer else {},
         )
 
     def _elapsed(self) -> float:
-        return self._deadline.elapsed() - self._start
+        return self._visit.deadline.elapsed() - self._start
+
+    def _get_lifetimes(self, said: dict[str, float]) -> tuple[float, float]:
+        """Seconds for which an answer is fresh, and for which it may be stale.
+
+        The class's, or where that says nothing, what the answer said.
+        """
+        service = self.service
+        fresh, stale = service.cache_for, service.stale_for
+        if said and not service.says("cache_for"):
+            age = float(self._age) if self._age.isascii() and self._age.isdigit() else 0.0
+            fresh = min(said.get("s-maxage", said.get("max-age", 0.0)) - age, MAX_FRESH)
+            fresh = 0.0 if "no-cache" in said else max(0.0, fresh)
+        if said and not service.says("stale_for"):
+            stale = min(said.get("stale-if-error", stale), MAX_STALE)
+        if "private" in said and not self._is_for_viewer():
+            fresh, stale = 0.0, 0.0
+        return float(fresh), float(stale)
+
+    def _is_for_viewer(self) -> bool:
+        """Whether the request says who the viewer is: without one, there would be another."""
+        if not self._visit.viewer:
+            return False
+        try:
+            other = prepare(self.service, replace(self._visit, viewer=None))
+        except Exception:
+            return True
+        return not other or other.digest != self.prepared.digest
 
     def _describe(self, error: BaseException) -> str:
+        said = self.service.mask(self._explain(error).encode(errors="replace")).decode()
+        return " ".join(said.split())[:300]
+
+    def _explain(self, error: BaseException) -> str:
         match error:
             case _ if isinstance(error, SAID):
                 return str(error)
@@ -178,8 +230,10 @@ class Call:
                 return f"could not be reached: {error}"
             case httpx.NetworkError() | httpx.RemoteProtocolError():
                 return f"broke off: {str(error) or type(error).__name__}"
+            case httpx.LocalProtocolError():
+                return f"could not be called: {error}"
             case _:
-                return f"could not be called: {type(error).__name__}: {error}"
+                return f"could not be called: {type(error).__name__}"
 
 
 def judge(error: BaseException) -> Verdict:
@@ -193,14 +247,3 @@ def judge(error: BaseException) -> Verdict:
             return "unwell"
         case _:
             return "unknown"
-
-
-def _refuse(response: httpx.Response) -> Exception:
-    """The error for an answer that is no success."""
-    status, pause = response.status_code, 0.0
-    message = f"answered with status {status}"
-    if status in (429, 503):
-        pause = read_retry_after(response.headers.get("retry-after", ""))
-    if status in (502, 503, 504) and not pause:
-        return Unavailable(message)
-    return Unwell(message, pause) if status >= 500 or status == 429 else BadAnswer(message)

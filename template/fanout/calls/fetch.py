@@ -11,9 +11,11 @@ from functools import partial
 
 from django.conf import settings
 
-from fanout.calls.answer import Answer
-from fanout.calls.call import Call, Section
-from fanout.calls.last_good import CACHE_SECONDS, last_good
+from fanout.calls.answer import Answer, Reply
+from fanout.calls.call import Call
+from fanout.calls.last_good import CACHE_SECONDS
+from fanout.calls.request import Talk
+from fanout.calls.section import Section
 from fanout.calls.service import Service
 from fanout.calls.transport import get_async_transport, get_transport
 from fanout.calls.visit import Visit
@@ -26,7 +28,7 @@ def fetch(service: Service, visit: Visit) -> Section:
     """Call `service`, blocking this thread. Never raises: what goes wrong is a failed section."""
     call = _start(service, visit)
     try:
-        answer = call.find_fresh()
+        answer = call.find_known()
         if answer is None:
             answer = share(call.flight, call.seconds, partial(_call, call))
         return call.succeed(answer)
@@ -39,7 +41,7 @@ async def afetch(service: Service, visit: Visit) -> Section:
     call = _start(service, visit)
     try:
         try:
-            answer = call.find_fresh()
+            answer = call.find_known()
             if answer is None:
                 # pyreqwest goes on with a call that nobody waits for; so it counts, and is of use.
                 stop = settings.FANOUT_TRANSPORT != "pyreqwest"
@@ -72,13 +74,13 @@ async def afetch_as_completed(
 
 
 def _fall_back(call: Call, error: Exception, patience: float) -> Section:
-    older = last_good.recall(call.key, call.service.stale_for)
+    older = call.recall(error)
     wait([older], patience)
     return call.fail(error, older)
 
 
 async def _afall_back(call: Call, error: Exception, patience: float) -> Section:
-    older = last_good.recall(call.key, call.service.stale_for)
+    older = call.recall(error)
     await asyncio.wait([asyncio.wrap_future(older)], timeout=patience)
     return call.fail(error, older)
 
@@ -124,25 +126,54 @@ async def _acall(call: Call) -> Answer:
 
 
 def _exchange(call: Call) -> Answer:
-    response = get_transport().handle_request(call.make_request())
+    talk = call.begin()
+    while True:
+        request, send = talk.request, partial(_send, call, talk)
+        if talk.errand:
+            reply = share(talk.errand, call.get_left(), send)
+            if reply and talk.request is request:  # somebody else has sent it
+                talk.go_on(reply.make_response())
+        elif reply := send():
+            return call.keep(reply)
+
+
+async def _aexchange(call: Call) -> Answer:
+    talk = call.begin()
+    while True:
+        request, send = talk.request, partial(_asend, call, talk)
+        if talk.errand:
+            reply = await ashare(talk.errand, call.get_left(), send)
+            if reply and talk.request is request:  # somebody else has sent it
+                talk.go_on(reply.make_response())
+        elif reply := await send():
+            return call.keep(reply)
+
+
+def _send(call: Call, talk: Talk) -> Reply | None:
+    """Send the request of the moment. What comes, or nothing if `auth` wants another one."""
+    response = get_transport().handle_request(call.give_time(talk.request))
     try:
-        body = call.receive(response)
+        if not talk.errand and talk.go_on(response):
+            return None
+        body = call.receive(response, talk)
         for chunk in response.iter_raw():
             for _ in body.add(chunk):
                 pass  # threads take turns by themselves
     finally:
         response.close()
-    return call.keep(body)
+    return call.take(response, body, talk)
 
 
-async def _aexchange(call: Call) -> Answer:
+async def _asend(call: Call, talk: Talk) -> Reply | None:
     async with get_async_transport() as transport:
-        response = await transport.handle_async_request(call.make_request())
+        response = await transport.handle_async_request(call.give_time(talk.request))
         try:
-            body = call.receive(response)
+            if not talk.errand and talk.go_on(response):
+                return None
+            body = call.receive(response, talk)
             async for chunk in response.aiter_raw():
                 for _ in body.add(chunk):
                     await asyncio.sleep(0)
         finally:
             await response.aclose()
-    return call.keep(body)
+    return call.take(response, body, talk)

@@ -7,24 +7,26 @@ the cache nor waits for it.
 
 import json
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from hashlib import sha256
 from threading import BoundedSemaphore, Lock
 from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.cache import caches
 
-from fanout.calls.answer import Answer, BadAnswer, readings
+from fanout.calls.answer import Answer, Reply, readings
+from fanout.calls.mistake import BadAnswer
+from fanout.calls.service import MAX_BYTES, Service
 from fanout.policies.breaker import Breaker
 
-Key = tuple[str, str, str]  # the service's name and URL, and the viewer's id if it is personal
+Key = tuple[str, str]  # the service's name, and the digest of the request
 CACHE_SECONDS = 0.25  # the most that a page waits for the cache
-MAX_ANSWERS = 10_000
-MAX_BYTES = 32 * 1024 * 1024  # and what `max_bytes` may be, so that one answer has room
+MAX_KEPT = MAX_BYTES + 1024 * 1024  # bytes of all answers: the largest has room
+OVERHEAD = 2048  # bytes that an answer takes at least
+_GONE = Reply(404, (), b"")
 
 
 class JsonSerializer:
@@ -48,72 +50,88 @@ def is_shared() -> bool:
 
 
 class _Kept(NamedTuple):
-    body: bytes
+    reply: Reply
     at: float  # when the service said so, as in `time.time()`
-    written: float  # when the cache last got one of these
+    fresh_for: float  # seconds for which it makes a call needless
+    stale_for: float  # seconds for which it may be shown if a call fails
+    written: float = 0.0  # when the cache last got one of these
 
 
 class LastGood:
-    """At most MAX_ANSWERS with MAX_BYTES in all; the one not renewed for longest goes first."""
+    """As many as fit into MAX_KEPT: of the service with most bytes, the one not renewed for longest goes."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Key, _Kept] = OrderedDict()
-        self._bytes = 0
+        self._kept: dict[str, OrderedDict[Key, _Kept]] = defaultdict(OrderedDict)
+        self._bytes: Counter[str] = Counter()
         self._lock = Lock()
         self._breaker = Breaker("the cache", 5.0)
         self._threads = ThreadPoolExecutor(2, "fanout-cache")
         self._places = BoundedSemaphore(32)
 
-    def keep(self, key: Key, body: bytes, stale_for: float) -> None:
-        """Keep a good answer; write it through if none was for a quarter of `stale_for` seconds."""
+    def keep(self, key: Key, reply: Reply, fresh_for: float, stale_for: float) -> None:
+        """Keep a good answer for so many seconds; write it through four times in `stale_for` at most."""
         now = time.time()
         with self._lock:
-            written = self._kept[key].written if key in self._kept else 0.0
+            old = self._kept[key[0]].get(key)
+            written = old.written if old else 0.0
             due = stale_for > 0 and not 0 <= now - written < stale_for / 4 and is_shared()
-            value = (now, body.decode("latin-1")) if due else None
-            if due and self._start(caches["fanout"].set, _name(key), value, stale_for):
+            if due and self._start(_write, key, reply, now, stale_for):
                 written = now
-            self._put(key, _Kept(body, now, written))
+            self._put(key, _Kept(reply, now, fresh_for, stale_for, written))
 
-    def find(self, key: Key, seconds: float) -> Answer | None:
-        """The answer that this process kept, unless it is older than `seconds`."""
+    def drop(self, key: Key) -> None:
+        """Forget what was kept, here and in the cache."""
         with self._lock:
-            kept = self._kept.get(key)
+            self._put(key, _Kept(_GONE, time.time(), 0.0, 0.0))  # newer than what the cache has
+        if is_shared():
+            self._start(caches["fanout"].delete, _name(key))
+
+    def find(self, key: Key, service: Service, *, stale: bool = False) -> Answer | None:
+        """The answer that this process kept, if it is fresh, or at least not too `stale`."""
+        with self._lock:
+            kept = self._kept[key[0]].get(key)
         with suppress(BadAnswer):  # nested so deep that it was read only with more stack left
+            seconds = 0.0 if not kept else kept.stale_for if stale else kept.fresh_for
             if kept and 0 <= time.time() - kept.at < seconds:  # below 0 if the clock was set back
-                return readings.read(kept.body, kept.at)
+                return readings.read(service, kept.reply, kept.at)
         return None
 
-    def recall(self, key: Key, seconds: float) -> Future[Answer | None]:
-        """What `find` says, after a look into the cache if it says nothing; never an exception."""
-        answer = self.find(key, seconds)
-        if answer or not seconds or not is_shared():
-            return _done(answer)
-        return self._start(self._read, key, seconds) or _done(None)
+    def recall(self, key: Key, service: Service) -> Future[Answer | None]:
+        """A stale one, after a look into the cache if there is none here; never an exception."""
+        answer = self.find(key, service, stale=True)
+        if answer or not is_shared():
+            return make_done(answer)
+        return self._start(self._read, key, service) or make_done(None)
 
     def clear(self) -> None:
         with self._lock:
             self._kept.clear()
-            self._bytes = 0
+            self._bytes.clear()
 
-    def _read(self, key: Key, seconds: float) -> Answer | None:
+    def _read(self, key: Key, service: Service) -> Answer | None:
         match caches["fanout"].get(_name(key)):
-            case [float(at), str(text)] if readings.read(
-                body := text.encode("latin-1", "replace"), at
-            ):
+            case [float(at), float(stale_for), int(status), list(headers), str(text)]:
+                pairs = [[str(part).encode("latin-1") for part in header] for header in headers]
+                own = tuple((name, value) for name, value in pairs)
+                reply = Reply(status, own, text.encode("latin-1"))
+                readings.read(service, reply, at)  # raises if it is none
                 at = min(time.time(), at)  # another machine's clock may be ahead
                 with self._lock:
-                    if key not in self._kept or self._kept[key].at < at:
-                        self._put(key, _Kept(body, at, at))
-        return self.find(key, seconds)
+                    old = self._kept[key[0]].get(key)
+                    if not old or old.at < at:
+                        self._put(key, _Kept(reply, at, 0.0, stale_for, at))
+        return self.find(key, service, stale=True)
 
     def _put(self, key: Key, kept: _Kept) -> None:
-        old = self._kept.pop(key, None)
-        self._kept[key] = kept
-        self._bytes += len(kept.body) - (len(old.body) if old else 0)
-        while self._bytes > MAX_BYTES or len(self._kept) > MAX_ANSWERS:
-            _, oldest = self._kept.popitem(last=False)
-            self._bytes -= len(oldest.body)
+        name, answers = key[0], self._kept[key[0]]
+        if old := answers.pop(key, None):
+            self._bytes[name] -= _weigh(old)
+        answers[key] = kept
+        self._bytes[name] += _weigh(kept)
+        while self._bytes.total() > MAX_KEPT:
+            [(largest, _)] = self._bytes.most_common(1)
+            _, oldest = self._kept[largest].popitem(last=False)
+            self._bytes[largest] -= _weigh(oldest)
 
     def _start(self, function: Callable[..., Any], *arguments: Any) -> Future[Any] | None:
         """Run `function` in a thread, unless too much waits; errors are None, the breaker logs them."""
@@ -129,15 +147,28 @@ class LastGood:
         return future
 
 
-def _done(answer: Answer | None) -> Future[Answer | None]:
+def make_done(answer: Answer | None) -> Future[Answer | None]:
+    """A future that need not be waited for."""
     future: Future[Answer | None] = Future()
     future.set_result(answer)
     return future
 
 
+def _write(key: Key, reply: Reply, at: float, stale_for: float) -> None:
+    headers = [[part.decode("latin-1") for part in header] for header in reply.headers]
+    value = (at, stale_for, reply.status, headers, reply.body.decode("latin-1"))
+    caches["fanout"].set(_name(key), value, stale_for)
+
+
+def _weigh(kept: _Kept) -> int:
+    """Bytes, about."""
+    headers = sum(len(name) + len(value) for name, value in kept.reply.headers)
+    return OVERHEAD + headers + len(kept.reply.body)
+
+
 def _name(key: Key) -> str:
     """The key in the cache: of a length and in characters that every cache takes."""
-    return f"fanout:{key[0]}:{sha256(repr(key).encode()).hexdigest()}"
+    return f"fanout:{key[0]}:{key[1]}"
 
 
 last_good = LastGood()

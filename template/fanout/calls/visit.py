@@ -5,14 +5,15 @@ waits would keep one.
 """
 
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Union
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Union
 
 import httpx
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import Error, close_old_connections
 from django.http import HttpRequest
+from django.utils.translation import get_language
 
 from fanout.calls.headers import REQUEST_ID, make_headers
 from fanout.policies.deadline import Deadline, time_limit
@@ -33,6 +34,13 @@ class Visit:
     deadline: Deadline
     headers: httpx.Headers  # of every call
     viewer_unknown: bool = False  # somebody may be logged in, but the database did not say who
+    language: str = field(default_factory=lambda: get_language() or settings.LANGUAGE_CODE)
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """The arguments in the path of the page."""
+        match = self.request.resolver_match
+        return match.kwargs if match else {}
 
 
 def get_visit(request: HttpRequest) -> Visit:

@@ -16,7 +16,7 @@ from jinja2.filters import FILTERS
 from jinja2.meta import find_referenced_templates, find_undeclared_variables
 from jinja2.tests import TESTS
 
-from fanout.calls.call import Section
+from fanout.calls.section import Section
 
 logger = logging.getLogger("fanout")
 _METHODS = frozenset(dir(dict))
@@ -43,7 +43,7 @@ def render_section(section: Section, request: HttpRequest) -> str:
     engine: Any = engines["jinja2"]
     select = _select_template.__wrapped__ if engine.env.auto_reload else _select_template
     template = select(engine, section.name)
-    if not _is_stable(template.template):
+    if not is_stable(template.template):
         return str(template.render({"section": section}, request))
     key = (template.template, section.name)
     if key not in section.html:
@@ -56,23 +56,19 @@ def _select_template(engine: Any, name: str) -> Any:
     return select_template([f"sections/{name}.html", "sections/default.html"], using=engine.name)
 
 
-@lru_cache(1000)
-def _is_stable(template: Any) -> bool:
-    """A template that is loaded anew, since its file has changed, is another one."""
-    return is_stable(template.environment, template.name)
-
-
-def is_stable(environment: Environment, name: str) -> bool:
-    """Whether the template `name` makes the same of a section whenever the answer is the same.
+@lru_cache(1000)  # a template that is loaded anew, since its file has changed, is another one
+def is_stable(template: Any) -> bool:
+    """Whether a template makes the same of a section whenever the answer is the same.
 
     It does if it uses nothing but the section, nothing of that but STABLE, and Jinja's own filters
     and tests. Those that call others by their names do not count.
     """
+    environment: Environment = template.environment
     if environment.extensions or environment.finalize or not environment.loader:
         return False
     plain = environment.overlay()
     plain.globals = {}  # so that these are undeclared too
-    tree = plain.parse(environment.loader.get_source(environment, name)[0])
+    tree = plain.parse(environment.loader.get_source(environment, template.name)[0])
     uses = [node for node in tree.find_all(nodes.Name) if node.name == "section"]
     parts = [part for part in tree.find_all(nodes.Getattr) if part.node in uses]
     filters = {node.name for node in tree.find_all(nodes.Filter)}

@@ -4,19 +4,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.http import HttpResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
 
-from fanout.calls.call import Section
 from fanout.calls.headers import REQUEST_ID
+from fanout.calls.section import Section
 from fanout.calls.visit import Visit
 from fanout.pages.rendering import show_section
 
 RETRY_AFTER = 5  # seconds; most paused services are tried again by then
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Page:
     """The outcome of all calls for one visitor, in the order of the services."""
 
@@ -45,18 +44,11 @@ class Page:
 class PageResponse(HttpResponse):
     """A page with its headers; `page` is what it shows."""
 
-    def __init__(
-        self, visit: Visit, template: str, style: str, sections: Iterable[Section]
-    ) -> None:
-        """Render `sections`, which were made in `visit`, with the Jinja template of that name."""
+    def __init__(self, visit: Visit, template: str, style: str, made: Iterable[Section]) -> None:
         waited = visit.deadline.elapsed()
-        rendered = [show_section(s, visit.request, strict=settings.DEBUG) for s in sections]
-        self.page = Page(
-            style=style,
-            sections=tuple(s for s, _ in rendered),
-            duration=waited,
-            viewer_unknown=visit.viewer_unknown,
-        )
+        rendered = [show_section(s, visit.request, strict=settings.DEBUG) for s in made]
+        shown = tuple(section for section, _ in rendered)
+        self.page = Page(style, shown, waited, visit.viewer_unknown)
         context = make_context(self.page, visit, sections=rendered)
         html = render_to_string(template, context, visit.request, using="jinja2")
         super().__init__(html, status=self.page.status)

@@ -1,6 +1,6 @@
 """The response that shows a page while its services still answer."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -11,54 +11,39 @@ from django.http import StreamingHttpResponse
 from django.template.loader import get_template, render_to_string
 from django.utils.safestring import SafeString
 
-from fanout.calls.call import Section
+from fanout.calls.section import Section
 from fanout.calls.service import services
 from fanout.calls.visit import Visit
 from fanout.pages.rendering import show_section
 from fanout.pages.response import Page, make_context, make_timings, set_headers
 
+Sections = AsyncGenerator[Section, None]
 CUT = SafeString("<!-- sections -->")  # where the page is parted to let them in
 
 
 async def stream_page(
-    visit: Visit, template: str, style: str, sections: AsyncGenerator[Section, None]
+    visit: Visit, template: str, style: str, arriving: Sections
 ) -> "StreamedPageResponse":
     """The response, once its status is known: when every required service has answered."""
     required = {service.name for service in services() if service.required}
-    arrived = []
-    while required:
-        section = await anext(sections)
-        arrived.append(section)
-        required.discard(section.name)
-    return StreamedPageResponse(visit, template, style, arrived, sections)
+    arrived: list[Section] = []
+    while not required <= {section.name for section in arrived}:
+        arrived.append(await anext(arriving))
+    return StreamedPageResponse(visit, template, style, arrived, arriving)
 
 
 class StreamedPageResponse(StreamingHttpResponse):
-    """A page in parts: its shell, each section when it arrives, and the end.
-
-    `page` is what has been sent; a section that has not arrived yet is empty.
-    """
+    """A page in parts. `page` is what has been sent; a section that has not arrived yet is empty."""
 
     def __init__(
-        self,
-        visit: Visit,
-        template: str,
-        style: str,
-        arrived: Iterable[Section],
-        arriving: AsyncGenerator[Section, None],
+        self, visit: Visit, template: str, style: str, arrived: list[Section], arriving: Sections
     ) -> None:
-        """Render the shell with the sections that have `arrived`; others come when they are there."""
         self._visit, self._template = visit, template
         self._waiting = {
             s.name: Section(name=s.name, title=s.title, state="ok", start=0.0, duration=0.0)
             for s in services()
         }
-        self.page = Page(
-            style=style,
-            sections=tuple(self._waiting.values()),
-            duration=0.0,
-            viewer_unknown=visit.viewer_unknown,
-        )
+        self.page = Page(style, tuple(self._waiting.values()), 0.0, visit.viewer_unknown)
         first = "".join(map(self._add, arrived))
         shell, _ = self._render()
         self._parts = self._stream(shell + first, arriving)
@@ -73,9 +58,7 @@ class StreamedPageResponse(StreamingHttpResponse):
             async for part in super().__aiter__():
                 yield part
 
-    async def _stream(
-        self, shell: str, arriving: AsyncGenerator[Section, None]
-    ) -> AsyncGenerator[str, None]:
+    async def _stream(self, shell: str, arriving: Sections) -> AsyncGenerator[str, None]:
         async with aclosing(arriving):
             yield shell
             if self._visit.request.method == "HEAD":

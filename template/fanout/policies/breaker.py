@@ -10,6 +10,7 @@ from typing import Literal
 FAILURES = 5  # in a row
 LONGEST = 60.0  # seconds of a pause that the service itself asks for
 Verdict = Literal["well", "unwell", "late", "unknown"]  # what the end of a call tells
+Clock = Callable[[], float]
 logger = logging.getLogger("fanout")
 
 
@@ -26,23 +27,15 @@ class Unwell(Exception):
 
 
 class Breaker:
-    """Closed while all is well; open after FAILURES in a row, or when the service asks for a pause.
+    """Open after FAILURES in a row, or when the service says so; half-open when one call may probe."""
 
-    It is half-open when one call may probe.
-    """
-
-    def __init__(
-        self, name: str, seconds: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, name: str, seconds: float, clock: Clock = time.monotonic) -> None:
         """Open for `seconds`, where 0 is never; `name` is for the log."""
-        self._name = name
-        self._seconds = seconds
-        self._clock = clock
+        self._name, self._seconds, self._clock = name, seconds, clock
         self._failures = 0
         self._reason = ""
         self._until = 0.0
-        self._closed = True
-        self._probing = False
+        self._closed, self._probing = True, False
         self._lock = Lock()
 
     @property
@@ -61,8 +54,7 @@ class Breaker:
     ) -> Iterator[None]:
         """Make a call in the block, and learn from how it ends. Raises Paused instead if open.
 
-        `judge` says what its error tells, and `describe` what went wrong. A call that is `late` counts
-        as a failure only if the service had `patience` seconds for it.
+        One that `judge` finds `late` is a failure only if the service had `patience` seconds for it.
         """
         with self._lock:
             state = self.state
@@ -91,15 +83,14 @@ class Breaker:
             self._reason = reason
             if not self._seconds or (self._closed and self._failures < FAILURES and not pause):
                 return
-            self._until = max(self._until, self._clock() + (pause or self._seconds))
+            seconds = pause or self._seconds
+            self._until = max(self._until, self._clock() + seconds)
             if self._closed:
-                self._closed = False
-                seconds = pause or self._seconds
                 logger.warning("%s is paused for %g s: %s", self._name, seconds, reason)
+            self._closed = False
 
     def _succeed(self) -> None:
         with self._lock:
             if not self._closed:
                 logger.warning("%s is back", self._name)
-            self._closed = True
-            self._failures = 0
+            self._closed, self._failures = True, 0

@@ -9,6 +9,7 @@ import time
 from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Hashable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
@@ -56,7 +57,7 @@ async def ashare(
     end = now + seconds
     flight = flights.get(key)
     least = (0.5 if flight and flight.waiting else NEARLY) * seconds
-    if not flight or flight.is_over() or flight.end - now <= least:
+    if not flight or flight.task.done() or flight.scope.cancel_called or flight.end - now <= least:
         flights[key] = flight = _Flight(call, end)
         flight.task.add_done_callback(partial(_land, flights, key))
     flight.waiting += 1
@@ -90,10 +91,7 @@ def _land(flights: dict[Hashable, "_Flight[Any]"], key: Hashable, task: asyncio.
 
 
 class _Flight(Generic[T]):
-    """A call in a task of its own, which is never cancelled itself.
-
-    That would cut httpcore off in the middle of giving back its connection; the scope waits.
-    """
+    """A call in a task. Only its scope is cancelled: it lets httpcore give back its connection."""
 
     def __init__(self, call: Callable[[], Awaitable[T]], end: float) -> None:
         self.end = end
@@ -101,15 +99,8 @@ class _Flight(Generic[T]):
         self.task = asyncio.create_task(_run(call, self.scope))
         self.waiting = 0
 
-    def is_over(self) -> bool:
-        """Whether it has a result, or will have none."""
-        return self.task.done() or self.scope.cancel_called
-
 
 async def _run(call: Callable[[], Awaitable[T]], scope: anyio.CancelScope) -> T:
-    try:
-        with scope:
-            return await call()
-    except asyncio.CancelledError:  # pyreqwest makes its own, which the scope does not know
-        pass
+    with suppress(asyncio.CancelledError), scope:  # pyreqwest makes its own: no scope knows it
+        return await call()
     raise TimeoutError

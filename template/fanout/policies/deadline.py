@@ -8,7 +8,6 @@ from contextvars import ContextVar
 
 NEARLY = 0.9  # of the most time a call may have: enough to tell something about the service
 SHARE = 0.85  # of what is left: the rest is for putting the page together, as in KrakenD
-
 _end: ContextVar[float] = ContextVar("end", default=math.inf)
 
 
@@ -16,9 +15,7 @@ class Deadline:
     """The most that one page may take, counted from now."""
 
     def __init__(self, seconds: float) -> None:
-        """Start the clock; `seconds` are for the whole page."""
-        self._seconds = seconds
-        self._start = time.monotonic()
+        self._seconds, self._start = seconds, time.monotonic()
 
     def elapsed(self) -> float:
         """Seconds since the page began."""

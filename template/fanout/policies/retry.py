@@ -13,8 +13,7 @@ class RetryBudget:
     """Every call puts in RATIO of a retry, every second FLOOR of one; a retry takes one out."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._at = clock()
+        self._clock, self._at = clock, clock()
         self._balance = 1.0
         self._lock = Lock()
 

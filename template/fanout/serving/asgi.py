@@ -20,31 +20,26 @@ def get_asgi_application() -> Application:
     django.setup(set_prefix=False)
     tracing = load_tracing()
     handler: Any = tracing.TracedHandler() if tracing else Handler()
-    handler = ASGIStaticFilesHandler(handler) if settings.DEBUG else with_static_files(handler)
+    add_files: Any = ASGIStaticFilesHandler if settings.DEBUG else with_static_files
+    site: Application = add_files(handler)
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await _live(receive, send)
-        else:
-            await handler(scope, receive, send)
+        if scope["type"] != "lifespan":
+            return await site(scope, receive, send)
+        await receive()  # https://asgi.readthedocs.io/en/latest/specs/lifespan.html
+        async with AsyncExitStack() as stack:
+            try:
+                refuse_unready()
+                await stack.enter_async_context(pool())
+                if tracing:
+                    tracing.sdk.start()
+                    stack.callback(tracing.sdk.stop)
+            except Exception as error:  # else servers take this for an entry without lifespan
+                known = isinstance(error, ImproperlyConfigured)
+                message = str(error) if known else f"{type(error).__name__}: {error}"
+                return await send({"type": "lifespan.startup.failed", "message": message})
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
 
     return application
-
-
-async def _live(receive: Receive, send: Send) -> None:
-    """https://asgi.readthedocs.io/en/latest/specs/lifespan.html; a refusal to start is a message."""
-    await receive()
-    async with AsyncExitStack() as stack:
-        try:
-            refuse_unready()
-            await stack.enter_async_context(pool())
-            if tracing := load_tracing():
-                stack.enter_context(tracing.sdk.run())
-        except Exception as error:  # else servers take it for an entry without lifespan, and serve
-            known = isinstance(error, ImproperlyConfigured)
-            message = str(error) if known else f"{type(error).__name__}: {error}"
-            await send({"type": "lifespan.startup.failed", "message": message})
-            return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-    await send({"type": "lifespan.shutdown.complete"})

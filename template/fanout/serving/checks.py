@@ -2,12 +2,12 @@
 
 import inspect
 import re
+from contextlib import suppress
 from hashlib import sha256
 from ipaddress import ip_network
 from traceback import walk_tb
 from typing import Any
 
-import httpx
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, run_checks
 from django.core.checks.security.base import check_secret_key
@@ -16,8 +16,9 @@ from django.core.files.storage import storages
 from django.test.utils import override_settings
 from django.utils.module_loading import import_string
 
-from fanout.calls.answer import is_safe_link
-from fanout.calls.service import SECONDS, Service, find_problems, get_classes, services
+from fanout.calls.mistake import BadAnswer
+from fanout.calls.section import is_safe_link
+from fanout.calls.service import SECONDS, Service, find_problems, get_classes, get_secrets, services
 from fanout.calls.transport import TRANSPORTS
 from fanout.serving.handler import MADE_FROM
 
@@ -25,11 +26,12 @@ KEY = "DJANGO_SECRET_KEY"
 
 
 def check_production(**_: Any) -> list[CheckMessage]:
-    """fanout.E001: in production, everything that has no safe default is set."""
-    missing = [] if settings.DEBUG else _find_missing()
-    message = f"Not set, but needed in production: {', '.join(missing)}."
+    """fanout.E001: in production, everything that has no safe default is set. fanout.W004: secrets are."""
+    unset = ", ".join(_find_unset(on_homepage=True) if settings.DEBUG else _find_missing())
+    warning = Warning(f"Not set, so that services cannot be called: {unset}.", id="fanout.W004")
     hint = "Set them in the environment or in .env, or DJANGO_DEBUG=true for development."
-    return [Error(message, hint=hint, id="fanout.E001")] if missing else []
+    error = Error(f"Not set, but needed in production: {unset}.", hint=hint, id="fanout.E001")
+    return [warning if settings.DEBUG else error] if unset else []
 
 
 def check_key(**_: Any) -> list[CheckMessage]:
@@ -43,11 +45,12 @@ def check_key(**_: Any) -> list[CheckMessage]:
 
 def check_urls(**_: Any) -> list[CheckMessage]:
     """fanout.E002: the URL of a service, and that of the cache, is one that can be used."""
-    messages = [
-        f"{service.name.upper()}_URL is not an http(s) address."
-        for service in _get_services()
-        if service.url and not _is_callable(service.url)
-    ]
+    messages = []
+    for service in _get_services():
+        with suppress(BadAnswer):
+            if not service.address or (service.url and is_safe_link(service.address)):
+                continue
+        messages.append(f"{service.name.upper()}_URL is not an http(s) address.")
     if settings.CACHE_URL and not re.match("((redis|valkey)s?|unix)://", settings.CACHE_URL):
         messages.append("CACHE_URL is not an address like redis://host:6379/0.")
     return [Error(message, id="fanout.E002") for message in messages]
@@ -55,19 +58,21 @@ def check_urls(**_: Any) -> list[CheckMessage]:
 
 def check_options(**_: Any) -> list[CheckMessage]:
     """fanout.E004: settings and classes of services are in order. fanout.W001: they are of pages."""
-    problems = []
+    wrong = []
     words, accepts = SECONDS
     if not accepts(settings.FANOUT_DEADLINE):
-        problems.append(f"FANOUT_DEADLINE is {words}, not {settings.FANOUT_DEADLINE!r}.")
+        wrong += [f"FANOUT_DEADLINE is {words}, not {settings.FANOUT_DEADLINE!r}."]
     if (name := settings.FANOUT_TRANSPORT) not in TRANSPORTS:
-        problems.append(f"FANOUT_TRANSPORT is {' or '.join(TRANSPORTS)}, not {name!r}.")
-    if not _are_proxies(proxies := settings.FORWARDED_ALLOW_IPS):
-        problems.append(f"FORWARDED_ALLOW_IPS is * or addresses or networks, not {proxies!r}.")
+        wrong += [f"FANOUT_TRANSPORT is {' or '.join(TRANSPORTS)}, not {name!r}."]
+    proxies = settings.FORWARDED_ALLOW_IPS
+    try:
+        for proxy in proxies.split(",") if proxies not in ("", "*") else ():
+            ip_network(proxy.strip())
+    except ValueError:
+        wrong += [f"FORWARDED_ALLOW_IPS is * or addresses or networks, not {proxies!r}."]
     if "fanout" not in settings.CACHES:
-        problems.append(
-            "CACHES has no 'fanout', which log-ins and services need: see config/base.py."
-        )
-    return [Error(problem, id="fanout.E004") for problem in problems] + _check_classes()
+        wrong += ["CACHES has no 'fanout', which log-ins and services need: see config/base.py."]
+    return [Error(message, id="fanout.E004") for message in wrong] + _check_classes()
 
 
 def check_deployment(**_: Any) -> list[CheckMessage]:
@@ -89,13 +94,11 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
 
 def check_static_files(**_: Any) -> list[CheckMessage]:
     """fanout.E005: in production, there are the files that pages name by their hashes."""
-    try:
-        collected = settings.DEBUG or getattr(storages["staticfiles"], "hashed_files", True)
-    except ValueError:  # half a manifest
-        collected = False
-    error = Error("No static files are collected.", hint="Run manage.py collectstatic.")
-    error.id = "fanout.E005"
-    return [] if collected else [error]
+    with suppress(ValueError):  # half a manifest
+        if settings.DEBUG or getattr(storages["staticfiles"], "hashed_files", True):
+            return []
+    hint = "Run manage.py collectstatic."
+    return [Error("No static files are collected.", hint=hint, id="fanout.E005")]
 
 
 def check_handler(**_: Any) -> list[CheckMessage]:
@@ -123,21 +126,23 @@ REFUSALS = (check_production, check_key, check_options, check_urls, check_static
 
 
 def _find_missing() -> list[str]:
-    missing = []
+    missing = [] if settings.ALLOWED_HOSTS else ["DJANGO_ALLOWED_HOSTS"]
     try:
         settings.SECRET_KEY  # noqa: B018 - Django refuses an empty one when it is read
     except ImproperlyConfigured:
-        missing.append(KEY)
-    if not settings.ALLOWED_HOSTS:
-        missing.append("DJANGO_ALLOWED_HOSTS")
+        missing.insert(0, KEY)
     return missing + _find_unset(on_homepage=True)
 
 
 def _find_unset(*, on_homepage: bool) -> list[str]:
-    """The addresses that are not set, of services that the homepage lists or of all others."""
-    unset = (service.name for service in _get_services() if not service.url)
-    listed = settings.FANOUT_SERVICES
-    return [f"{name.upper()}_URL" for name in unset if (name in listed) is on_homepage]
+    """Addresses and secrets that are not set, of services that the homepage lists or of all others."""
+    unset = []
+    for service in _get_services():
+        if (service.name in settings.FANOUT_SERVICES) is on_homepage:
+            unset += [] if service.address else [f"{service.name.upper()}_URL"]
+            secrets = [] if service.faked else get_secrets(type(service))
+            unset += [secret.variable for secret in secrets if not secret.value]
+    return list(dict.fromkeys(unset))
 
 
 def _get_services() -> list[Service]:
@@ -149,7 +154,7 @@ def _get_services() -> list[Service]:
 def _check_classes() -> list[CheckMessage]:
     module, listed = settings.FANOUT_CLASSES, settings.FANOUT_SERVICES
     try:
-        names = [cls.name for cls in get_classes(module)]
+        classes = get_classes(module)
     except Exception as error:
         trace = walk_tb(error.__traceback__)
         lines: list[Any] = [n for frame, n in trace if frame.f_globals.get("__name__") == module]
@@ -157,7 +162,8 @@ def _check_classes() -> list[CheckMessage]:
         message = f"{module} cannot be imported: {type(error).__name__} in line {line}."
         return [Error(message, id="fanout.E004")]
     messages: list[CheckMessage] = []
-    for cls in get_classes(module):
+    names = [cls.name for cls in classes]
+    for cls in classes:
         where, problems = f"{module}.{cls.__qualname__}", list(find_problems(cls))
         if names.count(cls.name) > 1:
             problems.append(f"another class has the name {cls.name!r}, too.")
@@ -171,18 +177,3 @@ def _check_classes() -> list[CheckMessage]:
         hint = f"Write into {module}: class Recco(Service): personal = True"
         messages.append(Warning(message, hint=hint, id="fanout.W001"))
     return messages
-
-
-def _are_proxies(text: str) -> bool:
-    try:
-        return text in ("", "*") or all(ip_network(proxy.strip()) for proxy in text.split(","))
-    except ValueError:
-        return False
-
-
-def _is_callable(url: str) -> bool:
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        return False
-    return bool(parsed.scheme and parsed.host) and is_safe_link(url)

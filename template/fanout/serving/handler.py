@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import closing
 from io import BytesIO
-from typing import IO, Any
+from typing import Any
 
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.core import signals
@@ -19,9 +19,8 @@ from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefi
 from django.core.handlers.base import reset_urlconf
 from django.db import close_old_connections, connections, reset_queries
 from django.dispatch import Signal
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
 from django.http.multipartparser import MultiPartParserError
-from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 from django.utils.http import parse_header_parameters
 
@@ -85,7 +84,14 @@ class Handler(ASGIHandler):
                 mark_request(request)
             if error:
                 await self.send_response(error, send)
-            await self._finish(error or await self.respond(request, receive, send))
+            response = error or await self.respond(request, receive, send)
+            if not _must_tell(signals.request_finished, self.__class__):
+                if response:
+                    response.close()
+            elif response:
+                await sync_to_async(response.close)()
+            else:
+                await signals.request_finished.asend(sender=self.__class__)
 
     async def respond(self, request: Any, receive: Receive, send: Send) -> HttpResponseBase | None:
         """The response, sent; none if the visitor went away before there was one."""
@@ -104,16 +110,7 @@ class Handler(ASGIHandler):
             raise errors.exceptions[0] if len(errors.exceptions) == 1 else errors
         return response
 
-    async def _finish(self, response: HttpResponseBase | None) -> None:
-        if response is None:
-            if _must_tell(signals.request_finished, self.__class__):
-                await signals.request_finished.asend(sender=self.__class__)
-        elif _must_tell(signals.request_finished, self.__class__):
-            await sync_to_async(response.close)()
-        else:
-            response.close()
-
-    async def read_body(self, receive: Receive) -> IO[bytes]:
+    async def read_body(self, receive: Receive) -> Any:
         """The body of the request; none needs no file that could roll over to a disk."""
         message = await receive()
         if message["type"] == "http.request" and not any(map(message.get, ("body", "more_body"))):
@@ -123,8 +120,7 @@ class Handler(ASGIHandler):
         async def receive_again() -> Message:
             return first.pop() if first else await receive()
 
-        body: IO[bytes] = await super().read_body(receive_again)
-        return body
+        return await super().read_body(receive_again)
 
 
 def _must_tell(signal: Signal, sender: type) -> bool:

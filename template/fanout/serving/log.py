@@ -16,12 +16,8 @@ class JsonFormatter(BaseFormatter):
     """`time` (UTC), `level`, `logger`, `message`, and the fields that a line brings."""
 
     def __init__(self) -> None:
-        super().__init__(
-            ["levelname", "name", "message"],
-            rename_fields=NAMES,
-            reserved_attrs=[*RESERVED_ATTRS, *LEFT_OUT],
-            timestamp="time",
-        )
+        fields, reserved = ["levelname", "name", "message"], [*RESERVED_ATTRS, *LEFT_OUT]
+        super().__init__(fields, rename_fields=NAMES, reserved_attrs=reserved, timestamp="time")
 
     def add_fields(self, log_data: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         """Add the ids of the request, and those of its trace if anything traces."""

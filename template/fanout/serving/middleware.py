@@ -1,10 +1,7 @@
-"""Django's middleware without a thread per hook: under ASGI what only touches memory runs on the loop.
-
-Under WSGI the classes are Django's. To go back under ASGI, put Django's own into MIDDLEWARE.
-"""
+"""Django's middleware, but under ASGI what only touches memory takes no thread; README.md says more."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import django
 from asgiref.sync import iscoroutinefunction, sync_to_async
@@ -14,14 +11,12 @@ from django.contrib.messages import middleware as messages
 from django.contrib.messages.storage.base import BaseStorage
 from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest, HttpResponseBadRequest
-from django.http.response import HttpResponseBase
 from django.middleware import clickjacking, common, csrf, security
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.module_loading import import_string
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")  # as in Django's CsrfViewMiddleware
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")  # of which Django makes POST
-UTF_8 = ("utf-8", "utf8")
 
 
 class OnLoop(MiddlewareMixin):
@@ -35,63 +30,48 @@ class OnLoop(MiddlewareMixin):
         """Whether `process_response` would wait for a database, a cache or a disk."""
         return False
 
-    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+    async def __acall__(self, request: HttpRequest) -> Any:
         """Answer `request` as Django does, in Django's order."""
         if not self.stays_in_memory():
             return await super().__acall__(request)
         hooks: Any = self  # a class has either hook, or both
         response = hooks.process_request(request) if hasattr(self, "process_request") else None
         response = response or await hooks.get_response(request)
-        if hasattr(self, "process_response"):
-            if self.has_to_save(request):
-                save = sync_to_async(hooks.process_response, thread_sensitive=True)
-                response = await save(request, response)
-            else:
-                response = hooks.process_response(request, response)
-        return cast(HttpResponseBase, response)
+        if not hasattr(self, "process_response"):
+            return response
+        if self.has_to_save(request):
+            return await sync_to_async(hooks.process_response)(request, response)
+        return hooks.process_response(request, response)
 
 
-class SecurityMiddleware(security.SecurityMiddleware, OnLoop):
-    """Redirects to https; sets the headers of SECURE_*."""
+class SecurityMiddleware(security.SecurityMiddleware, OnLoop): ...
 
 
-_Csp: Any = import_string(
-    "django.middleware.csp.ContentSecurityPolicyMiddleware"
-    if django.VERSION >= (6, 0)
-    else "csp.middleware.CSPMiddleware"
-)
+_path = "django.middleware.csp.ContentSecurityPolicyMiddleware"
+_Csp: Any = import_string(_path if django.VERSION >= (6, 0) else "csp.middleware.CSPMiddleware")
 
 
 class ContentSecurityPolicyMiddleware(_Csp, OnLoop):  # type: ignore[misc]
     """Sets Content-Security-Policy: Django's own, or django-csp's where Django has none."""
 
 
-class CommonMiddleware(common.CommonMiddleware, OnLoop):
-    """Redirects to www. and to slashes; sets Content-Length."""
+class CommonMiddleware(common.CommonMiddleware, OnLoop): ...
 
 
-class XFrameOptionsMiddleware(clickjacking.XFrameOptionsMiddleware, OnLoop):
-    """Sets X-Frame-Options."""
+class XFrameOptionsMiddleware(clickjacking.XFrameOptionsMiddleware, OnLoop): ...
 
 
-class AuthenticationMiddleware(auth.AuthenticationMiddleware, OnLoop):
-    """Sets `request.user` and `request.auser`, which are looked up when they are asked for."""
+class AuthenticationMiddleware(auth.AuthenticationMiddleware, OnLoop): ...
 
 
 class SessionMiddleware(sessions.SessionMiddleware, OnLoop):
-    """Sets `request.session`, which is loaded when it is asked for.
-
-    Saving is left to Django, in one thread: `asave` takes two or three, and would pass over the
-    `save` or `create_model_instance` of a project's session store.
-    """
+    """Leaves saving to Django, in a thread: `asave` takes two, and passes over an own `save`."""
 
     def has_to_save(self, request: HttpRequest) -> bool:
         """Whether there is something to save. An empty session costs its cookie, and no I/O."""
         try:
-            session = request.session
-            return (
-                session.modified or settings.SESSION_SAVE_EVERY_REQUEST
-            ) and not session.is_empty()
+            wanted = request.session.modified or settings.SESSION_SAVE_EVERY_REQUEST
+            return wanted and not request.session.is_empty()
         except AttributeError:
             return True
 
@@ -120,21 +100,16 @@ class CsrfViewMiddleware(csrf.CsrfViewMiddleware, OnLoop):
         """Not with CSRF_USE_SESSIONS: that loads the session."""
         return super().stays_in_memory() and not settings.CSRF_USE_SESSIONS
 
-    def process_request(  # type: ignore[override]
-        self, request: HttpRequest
-    ) -> HttpResponseBase | None:
+    def process_request(self, request: HttpRequest) -> Any:
         """Refuse a form in another charset: Django raises, and again on the page that says so."""
         if request.method == "POST" and request.content_type in FORMS:
             charset = (request.content_params or {}).get("charset", "utf-8")
-            if charset.lower() not in UTF_8:
+            if charset.lower() not in ("utf-8", "utf8"):
                 return HttpResponseBadRequest("A form has to be UTF-8.")
-        super().process_request(request)
-        return None
+        return super().process_request(request)
 
-    async def _aprocess_view(
-        self, request: HttpRequest, view: Callable[..., Any], *args: Any
-    ) -> HttpResponseBase | None:
+    async def _aprocess_view(self, request: HttpRequest, view: Any, *args: Any) -> Any:
         check = super().process_view
         if request.method in SAFE_METHODS or getattr(view, "csrf_exempt", False):
             return check(request, view, *args)  # lets it pass, and reads nothing
-        return await sync_to_async(check, thread_sensitive=True)(request, view, *args)
+        return await sync_to_async(check)(request, view, *args)

@@ -1,7 +1,4 @@
-"""Connections to PostgreSQL whose waits obey `time_limit`: a server that is frozen keeps nobody.
-
-psycopg itself bounds only how long it takes to connect.
-"""
+"""Connections to PostgreSQL whose waits obey `time_limit`: psycopg bounds only that to connect."""
 
 from collections.abc import Generator
 from importlib import import_module
@@ -22,12 +19,11 @@ class Connection(_psycopg.Connection):  # type: ignore[misc]
     def _bound(self, generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         """The same, but it looks at the clock when it goes on: every 0.1 s if nothing comes."""
         try:
-            wanted = next(generator)
+            ready = None
             while True:
-                ready = yield wanted
+                ready = yield generator.send(ready)
                 if time_left() <= 0:
                     self.pgconn.finish()
                     raise _psycopg.OperationalError("the database took too long")
-                wanted = generator.send(ready)
         except StopIteration as end:
             return end.value

@@ -25,17 +25,13 @@ def listen(host: str, port: int, way_out: str) -> socket.socket:
     try:
         if not 0 < port < 65536:
             raise OSError("ports are numbers from 1 to 65535")
-        if ":" in host:
-            both = socket.has_dualstack_ipv6()  # :: is every address then, those of IPv4 too
-            sock = socket.create_server((host, port), family=socket.AF_INET6, dualstack_ipv6=both)
-        else:
-            sock = socket.create_server((host, port))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        both = ":" in host and socket.has_dualstack_ipv6()  # :: is every address, of IPv4 too
+        sock = socket.create_server((host, port), family=family, dualstack_ipv6=both)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else error
-        raise CommandError(
-            f"Port {port} of {host} cannot be used: {reason}. "
-            f"Choose another: manage.py {way_out} PORT"
-        ) from None
+        message = f"Port {port} of {host} cannot be used: {reason}."
+        raise CommandError(f"{message} Choose another: manage.py {way_out} PORT") from None
     # Else an answer waits for an ACK. What it accepts inherits this, on any event loop.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
@@ -96,24 +92,24 @@ def _end_after(seconds: float) -> None:
 
 def get_entry() -> str:
     """ASGI_APPLICATION as uvicorn wants it: `config.asgi:application`."""
-    module, _, name = str(settings.ASGI_APPLICATION).rpartition(".")
-    return f"{module}:{name}"
+    return ":".join(settings.ASGI_APPLICATION.rsplit(".", 1))
 
 
 def serve(sock: socket.socket, processes: int) -> None:
-    """Serve from this process, or from so many others and replace those that die.
-
-    Raises CommandError if one of those cannot start, SystemExit if this one cannot.
-    """
+    """Serve from this process, or from so many others: CommandError if one of those cannot start."""
+    proxies = [proxy.strip() for proxy in settings.FORWARDED_ALLOW_IPS.split(",")]
+    for proxy in tuple(proxies):
+        with suppress(ValueError):  # a socket for IPv6 sees IPv4 in another way
+            network = IPv4Network(proxy)
+            proxies.append(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
     config = _Config(
         get_entry(),
         workers=processes,
-        lifespan="auto",  # Django's own entry has none
         ws="none",  # Django has no websockets
         log_config=None if settings.LOGGING else LOGGING_CONFIG,
         access_log=False,  # proxies have one
         server_header=False,
-        forwarded_allow_ips=_get_trusted(),  # uvicorn trusts this machine by itself
+        forwarded_allow_ips=proxies,  # uvicorn trusts this machine by itself
         timeout_keep_alive=75,  # seconds: proxies keep connections for 60, and have to close them first
         # Pages that are not sent by then are cut. It may be a float: asyncio waits for it.
         timeout_graceful_shutdown=settings.FANOUT_DEADLINE + 0.5,  # type: ignore[arg-type]
@@ -128,14 +124,3 @@ def serve(sock: socket.socket, processes: int) -> None:
         supervisor.run()
         if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
             raise CommandError("A process did not start, see above.")
-
-
-def _get_trusted() -> list[str]:
-    """The proxies of FORWARDED_ALLOW_IPS, those of IPv4 also as a socket for IPv6 sees them."""
-    proxies = [proxy.strip() for proxy in settings.FORWARDED_ALLOW_IPS.split(",")]
-    mapped = []
-    for proxy in proxies:
-        with suppress(ValueError):
-            network = IPv4Network(proxy)
-            mapped.append(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
-    return proxies + mapped

@@ -1,11 +1,6 @@
-"""The limits on log-ins: few at once, and after too many that failed none until the next window.
-
-Whoever guesses from one address closes an account to that address alone. To close it to its owner
-takes ten addresses, and lasts as long as they go on, plus one window at most.
-"""
+"""The limits on log-ins: few at once, and after too many that failed none until the next window."""
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from concurrent.futures import wait
@@ -28,9 +23,7 @@ PER_ACCOUNT_AND_ADDRESS, PER_ADDRESS, PER_ACCOUNT = 10, 50, 100  # failures in o
 MOST_CHARACTERS = 254  # of a name, as in Django's form: to normalize a long one takes very long
 LOGINS = 4  # at once in a process: each takes a core for half a second, and pages need some too
 PATIENCE = 1.0  # seconds that a further one waits for its turn
-
 logger = logging.getLogger("fanout")
-
 _places = Bulkhead(LOGINS)
 _own = LocMemCache("log-ins", {"OPTIONS": {"MAX_ENTRIES": 10_000}})  # if the other does not answer
 
@@ -43,7 +36,7 @@ def throttle(view: Callable[..., Any]) -> Callable[..., Any]:
         if request.method != "POST":
             return view(request)
         window, elapsed = divmod(int(time.time()), WINDOW)
-        counts = _Counts(_get_limits(request, window))
+        counts = _Counts(request, window)
         if not counts.are_full():
             give_back_connections()
             turn = _places.enter()
@@ -62,7 +55,7 @@ def throttle(view: Callable[..., Any]) -> Callable[..., Any]:
             finally:
                 _places.leave(turn)
         _log(request, "was refused, too many have failed")
-        minutes = math.ceil((WINDOW - elapsed) / 60)
+        minutes = (WINDOW - elapsed + 59) // 60
         pause = f"{minutes} minutes" if minutes > 1 else "a minute"
         sentence = f"Too many attempts to log in. Try again in {pause}."
         return _refuse(view, request, 429, WINDOW - elapsed, sentence)
@@ -70,30 +63,21 @@ def throttle(view: Callable[..., Any]) -> Callable[..., Any]:
     return throttled
 
 
-def _get_limits(request: HttpRequest, window: int) -> dict[str, int]:
-    """The limit of each count, by its name in the cache."""
-    name = request.POST.get("username", "").strip()[:MOST_CHARACTERS]
-    account = normalize("NFKC", name).strip().casefold()
-    address = _get_network(request.META.get("REMOTE_ADDR", ""))
-    keys = {(account, address): PER_ACCOUNT_AND_ADDRESS, ("", address): PER_ADDRESS}
-    keys[account, ""] = PER_ACCOUNT
-    keys.pop(("", ""), None)  # behind a Unix socket nobody has an address
-    return {sha256(repr((__name__, window, key)).encode()).hexdigest(): keys[key] for key in keys}
-
-
-def _get_network(address: str) -> str:
-    """The address, or with IPv6 the network that one visitor has: https://www.ripe.net/publications/docs/ripe-690/."""
-    with suppress(ValueError):
-        ip = ip_address(address)
-        return str(getattr(ip, "ipv4_mapped", ip) or ip_network((ip, 56), strict=False))
-    return address
-
-
 class _Counts:
     """Those that a try adds to, each with its limit; in this process if the cache does not answer."""
 
-    def __init__(self, limits: dict[str, int]) -> None:
-        self._limits = limits
+    def __init__(self, request: HttpRequest, window: int) -> None:
+        name = request.POST.get("username", "").strip()[:MOST_CHARACTERS]
+        account = normalize("NFKC", name).strip().casefold()
+        address = request.META.get("REMOTE_ADDR", "")
+        with suppress(ValueError):  # of IPv6 the network: www.ripe.net/publications/docs/ripe-690/
+            ip = ip_address(address)
+            address = str(getattr(ip, "ipv4_mapped", ip) or ip_network((ip, 56), strict=False))
+        keys = {(account, address): PER_ACCOUNT_AND_ADDRESS, ("", address): PER_ADDRESS}
+        keys[account, ""] = PER_ACCOUNT
+        keys.pop(("", ""), None)  # behind a Unix socket nobody has an address
+        hashes = {key: sha256(repr((__name__, window, key)).encode()).hexdigest() for key in keys}
+        self._limits = {hashes[key]: limit for key, limit in keys.items()}
         self._cache: BaseCache = caches["fanout"]
 
     def are_full(self) -> bool:
@@ -104,14 +88,12 @@ class _Counts:
     def add(self) -> bool:
         """Count a try. Whether it exceeds no limit; counts after one that it does stay as they are."""
 
-        def add(cache: BaseCache) -> bool:
-            for name, limit in self._limits.items():
-                cache.add(name, 0, WINDOW)
-                if cache.incr(name) > limit:
-                    return False
-            return True
+        def count(cache: BaseCache, name: str) -> int:
+            cache.add(name, 0, WINDOW)
+            return cache.incr(name)
 
-        return bool(self._ask(add))
+        limits = self._limits.items()
+        return bool(self._ask(lambda cache: all(count(cache, n) <= limit for n, limit in limits)))
 
     def take_back(self) -> None:
         """Forget the try: it was no failure."""
@@ -128,9 +110,7 @@ class _Counts:
             return question(_own)
 
 
-def _refuse(
-    view: Callable[..., Any], request: HttpRequest, status: int, seconds: int, sentence: str
-) -> Any:
+def _refuse(view: Any, request: HttpRequest, status: int, seconds: int, sentence: str) -> Any:
     data = request.POST.copy()
     data["password"] = ""
     request.POST = data  # type: ignore[assignment]

@@ -4,8 +4,7 @@ from wsgiref.types import WSGIApplication
 
 import django
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
 
 from fanout.calls.headers import mark_request, mark_response
 from fanout.serving.checks import refuse_unready

@@ -1,7 +1,4 @@
-"""The switch of telemetry: as long as no OTEL_* variable says where to, OpenTelemetry is not imported.
-
-https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
-"""
+"""The switch of telemetry: OpenTelemetry is only imported if an OTEL_* variable says where to."""
 
 import logging
 import os

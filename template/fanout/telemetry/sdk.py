@@ -3,8 +3,6 @@
 import atexit
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
 from threading import Lock, Thread
@@ -28,29 +26,24 @@ _starting = Lock()
 _providers: list[TracerProvider | MeterProvider] = []  # that this module has set up
 
 
-@contextmanager
-def run() -> Iterator[None]:
-    """Trace during the block, then send what is left, for FLUSH seconds at most."""
-    start()
-    try:
-        yield
-    finally:
-        end = monotonic() + FLUSH
-        # The SDK waits for an exporter as long as that takes, and once more when Python ends.
-        threads = [Thread(target=provider.shutdown, daemon=True) for provider in _providers]
-        for provider, thread in zip(_providers, threads, strict=True):
-            atexit.unregister(provider.shutdown)
-            thread.start()
-        for thread in threads:
-            thread.join(max(0, end - monotonic()))
-        if any(thread.is_alive() for thread in threads):
-            logger.warning("The collector did not take the last traces or metrics in %s s", FLUSH)
-
-
 def start() -> None:
     """Trace from now on, and send to where OTEL_* variables say; once in a process."""
     with _starting:
         _set_up()
+
+
+def stop() -> None:
+    """Send what is left, for FLUSH seconds at most."""
+    end = monotonic() + FLUSH
+    # The SDK waits for an exporter as long as that takes, and once more when Python ends.
+    threads = [Thread(target=provider.shutdown, daemon=True) for provider in _providers]
+    for provider, thread in zip(_providers, threads, strict=True):
+        atexit.unregister(provider.shutdown)
+        thread.start()
+    for thread in threads:
+        thread.join(max(0, end - monotonic()))
+    if any(thread.is_alive() for thread in threads):
+        logger.warning("The collector did not take the last traces or metrics in %s s", FLUSH)
 
 
 @cache
@@ -60,10 +53,9 @@ def _set_up() -> None:
     about = {"service.name": settings.FANOUT_TITLE, "service.instance.id": str(uuid4())}
     try:
         resource = Resource.create({**about, **OTELResourceDetector().detect().attributes})
-        exporters = _make_exporters("METRICS")
         readers = [
             e if isinstance(e, MetricReader) else PeriodicExportingMetricReader(e)
-            for e in exporters
+            for e in _make_exporters("METRICS")
         ]
         _providers.append(meter_provider := MeterProvider(readers, resource))
         metrics.set_meter_provider(meter_provider)

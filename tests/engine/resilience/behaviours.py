@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import socket
 import struct
 from collections.abc import Callable, Iterator
@@ -34,12 +35,15 @@ class Connection:
         self._over = over
 
     def read(self) -> bytes:
-        """The site's request, up to the end of its headers."""
-        request = b""
-        while b"\r\n\r\n" not in request:
+        """The site's request, with its body: to close before that is read would be a reset."""
+        request, length = b"", 1
+        while len(request) < length:
             if not (chunk := self._sock.recv(65536)):
                 break
             request += chunk
+            head, end, _ = request.partition(b"\r\n\r\n")
+            body = re.search(rb"(?i)\ncontent-length: *(\d+)", head)
+            length = len(head + end) + int(body[1] if body else 0) if end else len(request) + 1
         return request
 
     def send(self, data: bytes) -> None:
@@ -220,7 +224,7 @@ STATUSES: dict[str, tuple[Talk, str]] = {
         say(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
         "failed",
     ),
-    "status 204": (say(b"HTTP/1.1 204 No Content\r\n\r\n"), "failed"),
+    "status 204": (say(b"HTTP/1.1 204 No Content\r\n\r\n"), "ok"),
     "status 999": (respond(status="999 Odd"), "failed"),
     "status 42": (respond(status="42 Odd"), "failed"),
     **{f"status {code}": (respond(status=f"{code} OK"), "ok") for code in (200, 201, 203, 206)},

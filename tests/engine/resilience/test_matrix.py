@@ -1,4 +1,7 @@
-"""The fault matrix: whatever beta does, alpha is shown, and the page is there in time."""
+"""The fault matrix: whatever beta does, alpha is shown, and the page is there in time.
+
+Beta is asked by GET, as plain services are, and by POST.
+"""
 
 import socket
 import time
@@ -6,11 +9,13 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
+import httpx
 import pytest
 from pytest_django import Settings
 
 from engine.conftest import Get
-from engine.resilience.behaviours import BEHAVIOURS, run_upstream
+from engine.resilience.behaviours import BEHAVIOURS, BODY, HEAD, Connection, run_upstream
+from fanout import Service, Visit
 
 pytestmark = pytest.mark.usefixtures("transport")
 
@@ -39,19 +44,36 @@ class Executable(HTMLParser):
                 self.found.append(f"{tag} {name}={value}")
 
 
+def post(service: Service, visit: Visit) -> httpx.Request:
+    """A question that takes a body."""
+    body = {"query": "query Books($language: String) { books }", "language": visit.language}
+    return httpx.Request("POST", service.url, json=body)
+
+
+METHODS: dict[str, dict[str, Any]] = {"GET": {}, "POST": {"request": post}}
+Ask = Callable[..., None]
+
+
+@pytest.fixture(params=METHODS)
+def method(request: pytest.FixtureRequest) -> str:
+    """Either way to ask."""
+    return str(request.param)
+
+
 @pytest.fixture
 def ask(
     get: Get,
     style: str,
+    method: str,
     two_services: Callable[..., None],
     settings: Settings,
     record_property: Callable[[str, object], None],
-) -> Callable[[str, str], None]:
+) -> Ask:
     """Get the page with beta at an address, and see that nothing but beta's section suffers."""
 
-    def ask(url: str, state: str) -> None:
+    def ask(url: str, state: str, **options: Any) -> None:
         settings.FANOUT_DEADLINE = DEADLINE
-        settings.OPTIONS["beta"]["timeout"] = TIMEOUT
+        settings.OPTIONS["beta"] = {"timeout": TIMEOUT, **METHODS[method], **options}
         settings.FANOUT_URLS["beta"] = url
         start = time.monotonic()
         response = get(style)
@@ -73,29 +95,48 @@ def ask(
 
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
-def test_only_its_own_section_suffers(ask: Callable[[str, str], None], behaviour: str) -> None:
+def test_only_its_own_section_suffers(ask: Ask, behaviour: str) -> None:
     talk, state = BEHAVIOURS[behaviour]
     with run_upstream(talk) as port:
         ask(f"http://127.0.0.1:{port}/", state)
 
 
+@pytest.mark.parametrize(("retry", "again"), [(None, "GET"), (False, ""), (True, "GET POST")])
+def test_only_what_may_be_repeated_is_asked_again(
+    ask: Ask, method: str, retry: bool | None, again: str
+) -> None:
+    requests: list[bytes] = []
+
+    def talk(connection: Connection) -> None:
+        requests.append(connection.read())
+        if len(requests) == 1:
+            connection.reset()
+        else:
+            connection.send(HEAD + BODY)
+
+    with run_upstream(talk) as port:
+        state = "ok" if method in again else "failed"
+        ask(f"http://127.0.0.1:{port}/", state, timeout=30.0, retry=retry)
+    assert requests == [requests[0]] * (2 if method in again else 1)
+    assert requests[0].startswith(f"{method} / HTTP/1.1\r\n".encode())
+    assert requests[0].endswith(b'"language":"en-us"}' if method == "POST" else b"\r\n\r\n")
+
+
 @pytest.mark.parametrize(
     "behaviour", ["hang before the headers", "closed instead of an answer", "HTTP/1.0"]
 )
-def test_tls_to_a_plain_port(ask: Callable[[str, str], None], behaviour: str) -> None:
+def test_tls_to_a_plain_port(ask: Ask, behaviour: str) -> None:
     with run_upstream(BEHAVIOURS[behaviour][0]) as port:
         ask(f"https://127.0.0.1:{port}/", "failed")
 
 
-def test_nobody_listens(ask: Callable[[str, str], None]) -> None:
+def test_nobody_listens(ask: Ask) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]
     ask(f"http://127.0.0.1:{port}/", "failed")
 
 
-def test_a_host_without_an_address(
-    ask: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_host_without_an_address(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(host: Any, *arguments: Any, **options: Any) -> Any:
         if host in ("beta.test", b"beta.test"):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -108,5 +149,5 @@ def test_a_host_without_an_address(
 @pytest.mark.parametrize(
     "url", ["", "beta", "http://", "http://[::1", "file:///etc/passwd", "ws://beta/"]
 )
-def test_an_address_that_cannot_be_called(ask: Callable[[str, str], None], url: str) -> None:
+def test_an_address_that_cannot_be_called(ask: Ask, url: str) -> None:
     ask(url, "failed")

@@ -8,17 +8,21 @@ import gzip
 import json
 import math
 import re
-from concurrent.futures import Future
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from io import BytesIO
 from itertools import cycle
+from threading import Barrier
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import h11
 import httpx
 import pytest
-from django.test import override_settings
+from django.test import RequestFactory, override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -29,19 +33,27 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from markupsafe import escape
 
 from engine.conftest import make_service
 from engine.visitors import make_visit
-from fanout.calls import answer, last_good
-from fanout.calls.answer import BadAnswer, Body, read_answer
-from fanout.calls.call import Call, Section, State, Unavailable, judge
-from fanout.calls.headers import REQUEST_ID, pass_on
-from fanout.calls.last_good import Key, LastGood, _done
+from fanout.calls import answer, call, fetch, last_good
+from fanout.calls.answer import Readings, Reply
+from fanout.calls.auth import Flow
+from fanout.calls.body import BadStatus, Body
+from fanout.calls.call import Call, judge
+from fanout.calls.headers import REQUEST_ID, make_headers, pass_on
+from fanout.calls.last_good import Key, LastGood, make_done
+from fanout.calls.mistake import BadAnswer
+from fanout.calls.section import Section, State
 from fanout.calls.service import Service, find_problems
+from fanout.calls.visit import Visit
+from fanout.pages.rendering import show_section
 from fanout.pages.response import Page
 from fanout.policies import deadline
 from fanout.policies.breaker import Breaker, Paused, Unwell
 from fanout.policies.bulkhead import Bulkhead
+from fanout.policies.deadline import Deadline
 from fanout.policies.retry import RetryBudget
 
 ROUNDING = 1e-6
@@ -80,12 +92,13 @@ def test_a_call_gets_a_share_of_what_is_left_and_calls_never_add_up_beyond_the_d
         for timeout, used, between in calls:
             clock.now += between * seconds
             left = max(0.0, seconds - visit.deadline.elapsed())
-            call = Call(make_service("alpha", "", timeout=timeout), visit)
+            call = Call(make_service("alpha", "http://alpha.test/", timeout=timeout), visit)
             assert call.seconds == pytest.approx(min(timeout, 0.85 * left))
             assert 0 <= call.seconds <= min(left, call.most + ROUNDING)
+            assert call.find_known() is None
             clock.now += used * call.seconds
             assert visit.deadline.elapsed() <= seconds + ROUNDING or not left
-            if call.spend_retry(Unavailable("")):
+            if call.spend_retry(BadStatus(503)):
                 assert used * call.seconds <= call.seconds / 2 + ROUNDING
 
 
@@ -251,12 +264,16 @@ TIMEOUT = (
 )
 COUNT = (st.integers(1), NO_NUMBER | st.integers(max_value=0) | st.floats())
 FLAG = (st.booleans(), ODD | st.text() | st.integers() | st.floats())
+NO_STATUS = ODD | st.text() | st.booleans() | st.integers(max_value=199) | st.integers(500)
+NO_STATUSES = NO_STATUS.filter(lambda value: value != ()) | st.tuples(st.just(200), NO_STATUS)
 KINDS = {
     "timeout": TIMEOUT,
     **dict.fromkeys(["stale_for", "cache_for", "break_for"], PERIOD),
     "concurrency": COUNT,
     "max_bytes": (st.integers(1, 2**25), COUNT[1] | st.integers(2**25 + 1)),
-    **dict.fromkeys(["personal", "required", "coalesce", "retry"], FLAG),
+    **dict.fromkeys(["personal", "required", "coalesce"], FLAG),
+    "retry": (st.none() | st.booleans(), FLAG[1].filter(lambda value: value is not None)),
+    "empty": (st.lists(st.integers(200, 499)).map(tuple), NO_STATUSES),
 }
 RIGHT = st.fixed_dictionaries({}, optional={name: right for name, (right, _) in KINDS.items()})
 WRONG = st.fixed_dictionaries({}, optional={name: wrong for name, (_, wrong) in KINDS.items()})
@@ -268,11 +285,8 @@ MISSPELLED = st.sampled_from(sorted(KINDS)).map(lambda name: f"{name[:-1]}x")
 def test_every_wrong_option_is_named_and_a_right_one_is_not(
     right: dict[str, Any], wrong: dict[str, Any], misspelled: dict[str, Any], base: dict[str, Any]
 ) -> None:
-    options = base | right | wrong
     cls = type("Alpha", (type("_Base", (Service,), base),), right | wrong | misspelled)
     expected = [f"{name!r} is " for name in KINDS if name in wrong]
-    if options.get("personal") and options.get("cache_for"):
-        expected.append("'cache_for' is for services that are not 'personal'.")
     expected += [f"there is no option {name!r}; " for name in sorted(misspelled)]
     problems = list(find_problems(cls))
     assert len(problems) == len(expected), problems
@@ -283,7 +297,8 @@ def test_every_wrong_option_is_named_and_a_right_one_is_not(
 
 def read_body(coding: str, limit: int, data: bytes, sizes: list[int]) -> bytes:
     """A body that comes in pieces; no more is held of it than its limit, and the last piece."""
-    body, stream, pieces = Body(coding, limit), BytesIO(data), cycle(sizes)
+    response = httpx.Response(200, headers={"Content-Encoding": coding} if coding else None)
+    body, stream, pieces = Body(response, limit), BytesIO(data), cycle(sizes)
     while piece := stream.read(next(pieces)):
         try:
             for _ in body.add(piece):
@@ -349,14 +364,11 @@ def make_trace(version: int, trace: int, parent: int, flags: int) -> str:
     return f"{version:02x}-{trace:032x}-{parent:016x}-{flags:02x}"
 
 
-MEMBER = "([a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
-VALUE = r"[ -+\--<>-~]{0,255}[!-+\--<>-~]"
 FORMS = {
     REQUEST_ID: r"[a-zA-Z0-9_-]{1,64}",
     "traceparent": "(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}",
-    "tracestate": rf"{MEMBER}={VALUE}([ \t]*,[ \t]*{MEMBER}={VALUE}){{0,31}}",
 }
-LENGTHS = {REQUEST_ID: 64, "traceparent": 55, "tracestate": 0}
+LENGTHS = {REQUEST_ID: 64, "traceparent": 55}
 LEGAL = {
     name: st.builds(
         str.ljust,
@@ -366,14 +378,6 @@ LEGAL = {
     )
     for name, form in FORMS.items()
 }
-MEMBERS = st.dictionaries(
-    st.from_regex(MEMBER, fullmatch=True), st.from_regex(VALUE, fullmatch=True)
-)
-LEGAL["tracestate"] = (
-    MEMBERS.map(lambda members: " , ".join(map("=".join, members.items())))
-    .map(lambda state: state[:512].rpartition(" , ")[0] if len(state) > 512 else state)
-    .map(lambda state: state or "a=1")
-)
 SPOIL = st.sampled_from(
     [
         *[("$", end) for end in ("a", " ", "\n", "\r\nCookie: a=1", "\u0663")],
@@ -395,14 +399,19 @@ def test_no_other_headers_go_on(
     headers: dict[str, str], name: str, spoil: tuple[str, str], instead: str | None
 ) -> None:
     spoilt = re.sub(*spoil, headers[name]) if instead is None else instead
-    came = headers | {name: spoilt, "Cookie": "a=1", "Authorization": "Basic YTpi"}
+    others = {"Cookie": "a=1", "Authorization": "Basic YTpi", "tracestate": "a=1"}
+    came = headers | {name: spoilt} | others
     sent = pass_on(came)
     h11.Request(method="GET", target="/", headers=[("Host", "alpha"), *sent.items()])
     assert all(re.fullmatch(FORMS[name], value) for name, value in sent.items())
     made = sent.pop(REQUEST_ID) if sent[REQUEST_ID] != came[REQUEST_ID] else "0" * 32
     assert re.fullmatch("[0-9a-f]{32}", made)
-    assert sent.items() <= came.items()
-    assert "traceparent" in sent or "tracestate" not in sent
+    assert sent.items() <= came.items() - others.items()
+
+
+def read_answer(body: bytes) -> Any:
+    """What a plain service says."""
+    return Readings().read(make_service("alpha", ""), Reply(200, (), body), 0.0).data
 
 
 def answers_of(
@@ -464,8 +473,30 @@ def test_an_answer_is_safe_and_can_be_read_again_or_is_a_bad_one(body: bytes) ->
 
 
 PROCESS = st.integers(0, 1)
-KEY = st.sampled_from([("a", "/", ""), ("a", "/", "1"), ("a", "/1", ""), ("a/", "", "")])
+KEY = st.sampled_from([("a", "1"), ("a", "2"), ("a", "3"), ("b", "1"), ("b", "2"), ("a1", "")])
 AGE = st.sampled_from([0.0, 1.0, 60.0, 300.0])
+
+
+class Shared(dict[str, Any]):
+    """A cache that two processes share, without threads."""
+
+    def set(self, name: str, value: Any, _: float) -> None:
+        """Keep a value."""
+        self[name] = value
+
+    def delete(self, name: str) -> None:
+        """Forget a value."""
+        self.pop(name, None)
+
+
+def share_processes(patch: pytest.MonkeyPatch, clock: Clock) -> list[LastGood]:
+    """What two processes keep, which share a cache and a clock."""
+    for module in (answer, call, last_good):
+        patch.setattr(module, "time", clock)
+    patch.setattr(last_good, "caches", {"fanout": Shared()})
+    patch.setattr(last_good, "is_shared", lambda: True)
+    patch.setattr(LastGood, "_start", lambda _, do, *arguments: make_done(do(*arguments)))
+    return [LastGood(), LastGood()]
 
 
 class LastGoodMachine(RuleBasedStateMachine):
@@ -474,47 +505,62 @@ class LastGoodMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock, self.patch = Clock(), pytest.MonkeyPatch()
-        self.patch.setattr(answer, "time", self.clock)
-        self.patch.setattr(last_good, "time", self.clock)
-        shared: dict[str, Any] = {}
-        cache = SimpleNamespace(get=shared.get, set=lambda *item: shared.update([item[:2]]))
-        self.patch.setattr(last_good, "caches", {"fanout": cache})
-        self.patch.setattr(last_good, "is_shared", lambda: True)
-        self.patch.setattr(LastGood, "_start", lambda _, do, *arguments: _done(do(*arguments)))
-        self.patch.setattr(last_good, "MAX_ANSWERS", 3)
-        self.patch.setattr(last_good, "MAX_BYTES", 180)
-        self.processes = [LastGood(), LastGood()]
-        self.answers: list[tuple[Key, float]] = []
+        self.processes = share_processes(self.patch, self.clock)
+        self.patch.setattr(last_good, "OVERHEAD", 100)
+        self.patch.setattr(last_good, "MAX_KEPT", 600)
+        self.reader = make_service("a", "")
+        self.answers: list[tuple[Key, float, float, float]] = []
+        self.gone: dict[tuple[int, Key], int] = {}
+
+    def weigh(self, process: int) -> dict[str, int]:
+        """The bytes of each service."""
+        kept = self.processes[process]._kept
+        return {name: sum(map(last_good._weigh, kept[name].values())) for name in ("a", "b", "a1")}
 
     @invariant()
     def _no_process_holds_too_much(self) -> None:
-        for process in self.processes:
-            sizes = [len(kept.body) for kept in process._kept.values()]
-            assert len(sizes) <= 3
-            assert sum(sizes) == process._bytes <= 180
+        for process, kept in enumerate(self.processes):
+            weights = self.weigh(process)
+            assert sum(weights.values()) <= 600
+            assert all(kept._bytes[name] == weight for name, weight in weights.items())
 
-    @rule(process=PROCESS, key=KEY, size=st.sampled_from([0, 0, 50, 100]), stale_for=AGE)
-    def keep(self, process: int, key: Key, size: int, stale_for: float) -> None:
-        """Keep an answer, which can then be found."""
-        answer = {"title": f"{len(self.answers)}", "items": [], "more": "x" * size}
-        body = json.dumps(answer).encode()
-        self.answers.append((key, self.clock.now))
-        self.processes[process].keep(key, body, stale_for)
-        found = self.processes[process].find(key, 1.0)
-        assert found
-        assert found.data == read_answer(body)
+    @rule(process=PROCESS, key=KEY, size=st.sampled_from([0, 0, 50, 100]), fresh=AGE, stale=AGE)
+    def keep(self, process: int, key: Key, size: int, fresh: float, stale: float) -> None:
+        """Keep an answer, which can then be found; only the service with most makes room for it."""
+        data = {"title": f"{len(self.answers)}", "items": [], "more": "x" * size}
+        reply = Reply(200, (), json.dumps(data).encode())
+        self.answers.append((key, self.clock.now, fresh, stale))
+        before = self.weigh(process)
+        self.processes[process].keep(key, reply, fresh, stale)
+        after = self.weigh(process)
+        others = [name for name in after if name != key[0]]
+        losers = [name for name in others if after[name] < before[name]]
+        assert all(before[name] >= after[key[0]] for name in losers)
+        found = self.processes[process].find(key, self.reader, stale=True)
+        most = not after[key[0]] and all(after[name] <= 100 + len(reply.body) for name in others)
+        assert found or most or not stale
+        assert not found or found.data == data
 
-    @rule(process=PROCESS, key=KEY, age=AGE, recall=st.booleans())
-    def look(self, process: int, key: Key, age: float, recall: bool) -> None:
-        """Look for an answer; what the process knew already is not made older by that."""
+    @rule(process=PROCESS, key=KEY)
+    def drop(self, process: int, key: Key) -> None:
+        """Forget what is gone."""
+        self.processes[process].drop(key)
+        self.gone[process, key] = len(self.answers)
+
+    @rule(process=PROCESS, key=KEY, how=st.sampled_from(["fresh", "stale", "recalled"]))
+    def look(self, process: int, key: Key, how: str) -> None:
+        """Look for an answer; it is neither too old nor gone."""
         known = self.processes[process]
-        before = known.find(key, math.inf)
-        found = known.recall(key, age).result(0) if recall else known.find(key, age)
-        after = known.find(key, math.inf)
-        assert before is None or (after and after.at >= before.at)
+        if how == "recalled":
+            found = known.recall(key, self.reader).result(0)
+        else:
+            found = known.find(key, self.reader, stale=how == "stale")
         if found:
-            assert (key, found.at) == self.answers[int(found.data["title"])]
-            assert found.age == self.clock.now - found.at < age
+            number = int(found.data["title"])
+            of, at, fresh, stale = self.answers[number]
+            assert (of, at) == (key, found.at)
+            assert found.age == self.clock.now - at < (fresh if how == "fresh" else stale)
+            assert number >= self.gone.get((process, key), 0)
 
     @rule(process=PROCESS)
     def restart(self, process: int) -> None:
@@ -531,8 +577,299 @@ class LastGoodMachine(RuleBasedStateMachine):
         self.patch.undo()
 
 
-def test_last_good_answers_are_bounded_and_never_too_old_or_of_another_key() -> None:
+def test_last_good_answers_are_bounded_and_never_too_old_or_gone_or_of_another_key() -> None:
     run_state_machine_as_test(LastGoodMachine, settings=FIXED)
+
+
+class Visitor(NamedTuple):
+    """Somebody, with a page; `places` say where a request has their id, language and word."""
+
+    user: str
+    language: str
+    word: str
+    proof: str  # that `auth` shows
+    method: str
+    places: tuple[str, str, str]
+
+
+PLACES = [
+    *[(place, place, place) for place in ("query", "header", "body", "path")],
+    *[("query", "header", "body"), ("body", "path", "header")],
+    *[("header", "nowhere", "nowhere"), ("nowhere", "header", "nowhere")],
+    ("nowhere", "nowhere", "header"),
+]
+VISITOR = st.builds(
+    Visitor,
+    *map(st.sampled_from, [["", "1", "2"], ["1", "2"], ["1", "2"], ["1", "2"], ["GET", "POST"]]),
+    st.sampled_from(PLACES),
+)
+CHANGE = st.tuples(st.sampled_from([*Visitor._fields, "places"]), VISITOR)
+VISITORS = st.tuples(VISITOR, st.lists(CHANGE, max_size=2)).map(
+    lambda drawn: [
+        drawn[0],  # and some who differ from them in one thing at most
+        *[drawn[0]._replace(**{name: getattr(other, name)}) for name, other in drawn[1]],
+    ]
+)
+proof: ContextVar[str] = ContextVar("proof")
+
+
+def describe(request: httpx.Request) -> str:
+    """All of a request but what the engine adds."""
+    sent = {"authorization", "content-type", "user", "language", "word"}
+    headers = sorted((name, value) for name, value in request.headers.items() if name in sent)
+    return repr((request.method, str(request.url), headers, request.read()))
+
+
+class Proof(httpx.Auth):
+    """Shows what the visitor has to show."""
+
+    def auth_flow(self, request: httpx.Request) -> Flow:
+        """Set a header."""
+        request.headers["Authorization"] = proof.get()
+        yield request
+
+
+class _Plain(Service):
+    break_for = 0.0
+
+
+class _Personal(_Plain):
+    personal = True
+
+
+class _Asking(_Plain):
+    def request(self, visit: Visit) -> httpx.Request:
+        """Whatever a visitor has, wherever they want it."""
+        user = str(visit.viewer.pk) if visit.viewer else ""
+        facts = {"user": user, "language": visit.language, "word": visit.kwargs["word"]}
+        query, header, body, path = (
+            {name: facts[name] for name, where in visit.kwargs["places"].items() if where == place}
+            for place in ("query", "header", "body", "path")
+        )
+        url = self.url.join("/".join(map("/".join, path.items()))).copy_merge_params(query)
+        method = str(visit.request.method)
+        return httpx.Request(method, url, headers=header, json=body or None)
+
+
+class _Reading(_Asking):
+    def read(self, response: httpx.Response) -> Mapping[str, object]:
+        """What a header says."""
+        return {"items": [{"title": response.headers["X-Asked"]}]}
+
+
+class _Naming(_Plain):
+    def read(self, response: httpx.Response) -> Mapping[str, object]:
+        """What a plain service says, under another heading."""
+        return {**super().read(response), "title": "Named"}
+
+
+class _Proving(_Asking):
+    auth = Proof()
+
+
+class _PersonalProving(_Personal):
+    auth = Proof()
+
+
+STYLES = ["sync", "naive", "gather", "stream"]
+ADDRESSES = {
+    **dict.fromkeys([_Plain, _Personal, _Asking, _Naming], "http://a.test/"),
+    **dict.fromkeys([_Proving, _PersonalProving], "http://a.test/"),
+    _Reading: "http://a.test/always/",
+}
+OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "cache_for": st.sampled_from([0.0, 60.0]),
+        "stale_for": st.sampled_from([0.0, 300.0]),
+        "coalesce": st.booleans(),
+    },
+)
+CONTROL = st.sampled_from(["", "max-age=60", "private, max-age=60", "private", "no-store"])
+
+
+class Upstream(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Says what it was asked, when all who could share the answer have come."""
+
+    def __init__(self) -> None:
+        """Answer well; nobody is to come."""
+        self.status, self.control = 200, ""
+        self.expected = 0  # threads
+        self.came: list[Call] = []
+        self.asked = self.calls = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer threads."""
+        while len(self.came) < self.expected:
+            time.sleep(0)
+        return self.answer(request)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer tasks."""
+        await asyncio.sleep(0)
+        return self.answer(request)
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """What it was asked, as a title and in a header, with a body that is always the same."""
+        self.calls += 1
+        asked = describe(request)
+        always = request.url.path.startswith("/always/")
+        body = json.dumps({"items": [] if always else [{"title": asked}]}).encode()
+        headers = {"Cache-Control": self.control, "X-Asked": asked}
+        return httpx.Response(self.status, headers=headers, stream=httpx.ByteStream(body))
+
+
+class VisitorsMachine(RuleBasedStateMachine):
+    """Pages of random visitors in two processes, beside what each of them should have asked."""
+
+    seen: set[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock, self.patch, self.upstream = Clock(), pytest.MonkeyPatch(), Upstream()
+        self.kept = share_processes(self.patch, self.clock)
+        self.patch.setattr(fetch, "get_transport", lambda: self.upstream)
+        self.patch.setattr(fetch, "get_async_transport", lambda: nullcontext(self.upstream))
+        find_known, read = Call.find_known, LastGood._read
+
+        def come(call: Call) -> Any:
+            known = find_known(call)
+            if known:
+                self.seen.add("known")
+            else:
+                self.upstream.asked += 1
+            self.upstream.came.append(call)
+            return known
+
+        def look(kept: LastGood, *arguments: Any) -> Any:
+            found = read(kept, *arguments)
+            if found:
+                self.seen.add("read from the cache")
+            return found
+
+        self.patch.setattr(Call, "find_known", come)
+        self.patch.setattr(LastGood, "_read", look)
+
+    @initialize(options=st.tuples(*[OPTIONS] * len(ADDRESSES)))
+    def start(self, options: tuple[dict[str, Any], ...]) -> None:
+        """Start two processes with the same services."""
+        self.services = [
+            [
+                type(base.__name__, (base,), own)(base.__name__, address)
+                for (base, address), own in zip(ADDRESSES.items(), options, strict=True)
+            ]
+            for _ in self.kept
+        ]
+
+    @rule(
+        process=PROCESS,
+        style=st.sampled_from(STYLES),
+        visitors=VISITORS,
+        status=st.sampled_from([200, 200, 500, 404]),
+        control=CONTROL,
+    )
+    def ask(
+        self, process: int, style: str, visitors: list[Visitor], status: int, control: str
+    ) -> None:
+        """Let visitors come to a process at the same time."""
+        self.upstream.status, self.upstream.control = status, control
+        self.upstream.calls = self.upstream.asked = 0
+        self.patch.setattr(call, "last_good", self.kept[process])
+        pages = (
+            self.ask_sync(process, visitors)
+            if style == "sync"
+            else asyncio.run(self.ask_async(process, style, visitors))
+        )
+        if self.upstream.calls < self.upstream.asked:
+            self.seen.add(f"{style} shared")
+        for visitor, sections in zip(visitors, pages, strict=True):
+            for service in self.services[process]:
+                self.check(service, visitor, sections[service.name])
+
+    def ask_sync(self, process: int, visitors: list[Visitor]) -> list[dict[str, Section]]:
+        """One call after another, each at the same time as those of the other visitors."""
+
+        def meet() -> None:
+            self.upstream.came.clear()
+            self.upstream.expected = len(visitors)
+
+        gate = Barrier(len(visitors), meet, 60)
+
+        def ask(visitor: Visitor) -> dict[str, Section]:
+            proof.set(visitor.proof)
+            visit, sections = make_page(visitor), {}
+            for service in self.services[process]:
+                gate.wait()
+                sections[service.name] = fetch.fetch(service, visit)
+            return sections
+
+        with ThreadPoolExecutor(len(visitors)) as threads:
+            return list(threads.map(ask, visitors))
+
+    async def ask_async(
+        self, process: int, style: str, visitors: list[Visitor]
+    ) -> list[dict[str, Section]]:
+        """As the styles do it."""
+
+        async def ask(visitor: Visitor) -> dict[str, Section]:
+            proof.set(visitor.proof)
+            visit, services = make_page(visitor), self.services[process]
+            if style == "naive":
+                sections = [await fetch.afetch(service, visit) for service in services]
+            elif style == "gather":
+                calls = [fetch.afetch(service, visit) for service in services]
+                sections = await asyncio.gather(*calls)
+            else:
+                sections = [s async for s in fetch.afetch_as_completed(services, visit)]
+            return {section.name: section for section in sections}
+
+        return await asyncio.gather(*map(ask, visitors))
+
+    def check(self, service: Service, visitor: Visitor, section: Section) -> None:
+        """See that a section is the visitor's."""
+        self.seen.add(section.state)
+        visit = make_page(visitor)
+        request = service.request(visit)
+        assert request
+        if service.auth:
+            request.headers["Authorization"] = visitor.proof
+        section, html = show_section(section, visit.request, strict=True)
+        if section.state != "failed":
+            assert section.title == ("Named" if isinstance(service, _Naming) else service.title)
+            assert [item["title"] for item in section.items] == [describe(request)]
+            assert str(escape(describe(request))) in html
+
+    @rule(process=PROCESS)
+    def restart(self, process: int) -> None:
+        """Forget what only this process knows."""
+        self.kept[process].clear()
+
+    @rule(seconds=st.sampled_from([1, 59, 299]))
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.now += seconds
+
+    def teardown(self) -> None:
+        """Let the clock go on."""
+        self.patch.undo()
+
+
+def make_page(visitor: Visitor) -> Visit:
+    """A visit of theirs."""
+    request = RequestFactory().generic(visitor.method, "/")
+    places = dict(zip(("user", "language", "word"), visitor.places, strict=True))
+    match: Any = SimpleNamespace(kwargs={"word": visitor.word, "places": places})
+    request.resolver_match = match
+    viewer: Any = SimpleNamespace(pk=visitor.user) if visitor.user else None
+    return Visit(request, viewer, Deadline(60.0), make_headers({}), language=visitor.language)
+
+
+def test_nobody_gets_an_answer_to_another_request() -> None:
+    VisitorsMachine.seen = set()
+    some = settings(FIXED, max_examples=100, stateful_step_count=20)
+    run_state_machine_as_test(VisitorsMachine, settings=some)
+    ways = {f"{style} shared" for style in STYLES} | {"known", "read from the cache"}
+    assert VisitorsMachine.seen == ways | {"ok", "stale", "failed"}
 
 
 STATE = st.sampled_from(["ok", "stale", "failed"])

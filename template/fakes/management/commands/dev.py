@@ -37,11 +37,7 @@ class Command(BaseCommand):
         """Listen, migrate, serve."""
         if not settings.DEBUG:
             raise CommandError("dev is for development, and DJANGO_DEBUG is off.")
-        faked = [
-            service.name
-            for service in services(everywhere=True)
-            if service.url.startswith(f"{settings.FAKES_URL}/")
-        ]
+        faked = [service.name for service in services(everywhere=True) if service.faked]
         with suppress(KeyboardInterrupt), listen("127.0.0.1", port, "dev --port") as sock:
             if faked:
                 _check_port_of_fakes(port)

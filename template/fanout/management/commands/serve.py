@@ -22,18 +22,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="in a container 0.0.0.0 or ::")
         parser.add_argument("--port", type=int, default=8000)
-        parser.add_argument(
-            "--processes",
-            default=os.environ.get("WEB_CONCURRENCY") or 1,
-            help="at most one per core; the default is WEB_CONCURRENCY, or else 1",
-        )
+        processes = os.environ.get("WEB_CONCURRENCY") or 1
+        words = "at most one per core; the default is WEB_CONCURRENCY, or else 1"
+        parser.add_argument("--processes", default=processes, help=words)
 
     def handle(self, *, host: str, port: int, processes: str | int, **options: Any) -> None:
         """Check once, for all processes, what would stop them; then listen and serve."""
         if not str(processes).isdecimal() or int(processes) < 1:
-            raise CommandError(
-                f"--processes, or WEB_CONCURRENCY, is a whole number above 0, not {processes}."
-            )
+            wanted = "--processes, or WEB_CONCURRENCY, is a whole number above 0"
+            raise CommandError(f"{wanted}, not {processes}.")
         try:
             refuse_unready()
         except ImproperlyConfigured as error:

@@ -14,8 +14,8 @@ from httpx import AsyncBaseTransport as AsyncTransport
 from httpx import BaseTransport as Transport
 from pyreqwest.exceptions import BuilderError
 
-from fanout.calls.httpx_transport import make_async_httpx_transport, make_httpx_transport
-from fanout.calls.pyreqwest_transport import AsyncPyreqwestTransport, PyreqwestTransport
+from fanout.calls.transport.httpx_transport import make_async_httpx_transport, make_httpx_transport
+from fanout.calls.transport.pyreqwest_transport import AsyncPyreqwestTransport, PyreqwestTransport
 from fanout.policies.coalescing import end_flights
 
 TRANSPORTS: dict[str, tuple[Callable[[], Transport], Callable[[], AsyncTransport]]] = {

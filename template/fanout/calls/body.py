@@ -1,0 +1,103 @@
+"""What comes from a service: a status, and hostile bytes, never more of them than the limit."""
+
+import zlib
+from collections.abc import Iterator
+
+import httpx
+
+from fanout.calls.headers import read_retry_after
+from fanout.calls.mistake import BadAnswer
+from fanout.policies.breaker import Unwell
+
+STEP = 64 * 1024  # bytes that are read before others have a turn
+MAX_CHUNKS = 10_000  # and one more for each KiB of the limit; each takes some 10 us
+MAX_HEADERS = 100
+PACKING = 1024  # bytes that gzip may add to what it cannot make smaller
+_NOT_KEPT = {
+    *(b"content-encoding", b"content-length", b"transfer-encoding", b"connection", b"keep-alive"),
+    *(b"age", b"date", b"server-timing", b"set-cookie", b"traceparent", b"x-request-id"),
+}
+
+
+class BadStatus(Unwell):
+    """A status that shows a service, or the gateway before it, not to be well."""
+
+    def __init__(self, status: int, pause: float = 0.0) -> None:
+        super().__init__(f"answered with status {status}", pause)
+        self.status = status
+        self.passing = status in (502, 503, 504) and not pause
+
+
+def check_status(response: httpx.Response, empty: tuple[int, ...]) -> None:
+    """Raise BadStatus or BadAnswer for what is neither a success nor `empty`."""
+    status, pause = response.status_code, 0.0
+    if response.is_success or status in empty:
+        return
+    if status in (429, 503):
+        pause = read_retry_after(response.headers.get("retry-after", ""))
+    if status >= 500 or status == 429:
+        raise BadStatus(status, pause)
+    raise BadAnswer(f"answered with status {status}")
+
+
+def keep_headers(response: httpx.Response) -> tuple[tuple[bytes, bytes], ...]:
+    """Those that are true of the whole, unpacked body, whenever that came; and no cookies."""
+    return tuple(h for h in response.headers.raw if h[0].lower() not in _NOT_KEPT)
+
+
+class Body:
+    """A body, unpacked piece by piece; every method raises BadAnswer."""
+
+    def __init__(self, response: httpx.Response, max_bytes: int) -> None:
+        """Expect a body of at most `max_bytes`, packed and unpacked."""
+        if len(response.headers.raw) > MAX_HEADERS:
+            raise BadAnswer(f"answered with more than {MAX_HEADERS} headers")
+        if response.http_version not in ("HTTP/1.1", "HTTP/1.0"):
+            raise BadAnswer(f"answered with {response.http_version}")
+        coding = response.headers.get("content-encoding", "")
+        if coding not in ("", "identity", "gzip", "x-gzip"):
+            raise BadAnswer(f"answered with the content coding {coding[:20]!r}")
+        self._gzip = zlib.decompressobj(wbits=31) if coding.endswith("gzip") else None
+        self._max_bytes = max_bytes
+        self._bytes = bytearray()
+        self._packed = self._chunks = self._work = 0
+
+    def add(self, chunk: bytes) -> Iterator[None]:
+        """Take the next chunk, step by step: after each step, others may have a turn.
+
+        A step is STEP bytes or 64 chunks at most.
+        """
+        self._packed += len(chunk)
+        self._chunks += 1
+        self._work += STEP // 64
+        if self._chunks > MAX_CHUNKS + self._max_bytes // 1024:
+            raise BadAnswer(f"answered in more than {self._chunks - 1} chunks")
+        while chunk:
+            piece, rest = self._unpack(chunk)
+            self._bytes += piece
+            if max(len(self._bytes), self._packed - PACKING) > self._max_bytes:
+                raise BadAnswer(f"answered with more than {self._max_bytes} bytes")
+            self._work += max(len(piece), len(chunk) - len(rest))
+            chunk = rest
+            if self._work >= STEP:
+                self._work = 0
+                yield
+
+    def finish(self) -> bytes:
+        """All of it, unpacked."""
+        if self._gzip and not self._gzip.eof:
+            raise BadAnswer("answered with broken gzip: it ends too early")
+        return bytes(self._bytes)
+
+    def _unpack(self, chunk: bytes) -> tuple[bytes, bytes]:
+        """The next STEP bytes of the body at most, and what is left of `chunk`."""
+        chunk, rest = chunk[:STEP], chunk[STEP:]
+        if not self._gzip:
+            return chunk, rest
+        try:
+            piece = self._gzip.decompress(chunk, min(STEP, self._max_bytes + 1 - len(self._bytes)))
+        except zlib.error as error:
+            raise BadAnswer(f"answered with broken gzip: {error}") from None
+        if self._gzip.unused_data:
+            raise BadAnswer("answered with broken gzip: it goes on after its end")
+        return piece, self._gzip.unconsumed_tail + rest

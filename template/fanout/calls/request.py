@@ -1,0 +1,143 @@
+"""What is sent: the request that a class makes, checked, and a digest that tells it from all others."""
+
+import re
+from collections.abc import Hashable, Sequence
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import httpx
+
+from fanout.calls.auth import ClientCredentials, Flow
+from fanout.calls.headers import IDS
+from fanout.calls.mistake import Mistake, call, name
+from fanout.calls.service import Service, make_url
+from fanout.calls.visit import Visit
+from fanout.policies.breaker import Unwell
+
+Headers = Sequence[tuple[bytes, bytes]]
+# What these add does not depend on who visits; with a class that is made of one, it may.
+EVERYBODYS = (type(None), httpx.BasicAuth, httpx.DigestAuth, ClientCredentials)
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(rb"([!-~]([\t -~]*[!-~])?)?")
+
+
+class Prepared(NamedTuple):
+    """A request, whole and in order, but for what the engine adds."""
+
+    method: str
+    url: httpx.URL
+    headers: Headers  # the class's own
+    body: bytes
+    digest: str  # of all that; empty if it cannot be known, so that it is like no other
+
+    def make(self, more: httpx.Headers) -> httpx.Request:
+        """The request for httpx, with `more` headers where the class has not set them."""
+        headers = more
+        if self.headers:
+            own = {header.lower() for header, _ in self.headers}
+            headers = httpx.Headers(
+                [*self.headers, *(h for h in more.raw if h[0].lower() not in own)]
+            )
+        request = httpx.Request(self.method, self.url, headers=headers, content=self.body or None)
+        if self.url.userinfo and "Authorization" not in request.headers:
+            next(httpx.BasicAuth(self.url.username, self.url.password).auth_flow(request))
+        return request
+
+
+class Talk:
+    """One try of a call: its request, and those that `auth` wants to be sent before it or again."""
+
+    def __init__(self, service: Service, prepared: Prepared, headers: httpx.Headers) -> None:
+        """Find the `request` to be sent first; all have `headers`. Raises BadAnswer."""
+        self._service, self._headers = service, headers
+        self._main = self.request = prepared.make(headers)
+        self.errand: Hashable = None  # equal for requests, such as for a token, that may be one
+        self._flow: Flow | None = None
+        self.go_on(None)
+
+    def go_on(self, response: httpx.Response | None) -> bool:
+        """Let `auth` see a response. Whether it wants another `request` to be sent. Raises BadAnswer."""
+        if not (auth := self._service.authenticate):
+            return False
+        who = name(self._service, "auth")
+        if response is not None:
+            response.request = self.request  # without it, httpx has neither cookies nor errors
+        try:
+            self._flow = self._flow or auth.auth_flow(self._main)
+            request = self._flow.send(response)  # type: ignore[arg-type]
+        except StopIteration:
+            if response is None or self.errand:
+                raise Mistake(f"{who} ends without the request itself") from None
+            return False
+        except Unwell:
+            raise
+        except Exception as error:
+            raise Mistake.of(who, error) from None
+        self.errand = None
+        if request is not self._main:
+            prepared = check(request, who)
+            self.errand = (self._service.name, "auth", prepared.digest)
+            request = prepared.make(self._headers)
+        check_headers(request, who)
+        self.request = request
+        return True
+
+
+def prepare(service: Service, visit: Visit) -> Prepared | None:
+    """What `service` is sent in `visit`; None if there is nothing to ask.
+
+    Raises InvalidURL, or Mistake.
+    """
+    if type(service).request is Service.request:
+        prepared = _prepare_plain(service, service.identify(visit))
+    else:
+        request = call(service, "request", visit)
+        if request is None:
+            return None
+        prepared = check(request, name(service, "request"))
+    if type(service.authenticate) in EVERYBODYS:
+        return prepared
+    talk = Talk(service, prepared, httpx.Headers())
+    both: list[Any] = [talk.request, prepared.make(httpx.Headers())]
+    digest, nothing = (_digest(r.method, r.url, r.headers.raw, b"".join(r.stream)) for r in both)
+    # One that says nothing at first, or asks something else, may say later who visits.
+    return prepared._replace(digest="" if talk.errand or digest == nothing else digest)
+
+
+def check(request: object, who: str) -> Prepared:
+    """A request that `who` made, in order to be sent. Raises Mistake."""
+    if not isinstance(request, httpx.Request):
+        raise Mistake(f"{who} gives {type(request).__name__}, which is no httpx.Request")
+    try:
+        url = make_url(request.url)
+    except httpx.InvalidURL:
+        raise Mistake(f"{who} gives a request to no http(s) address") from None
+    if not isinstance(request.stream, httpx.SyncByteStream):
+        raise Mistake(f"{who} gives a request whose body only async code can read")
+    try:
+        request.url, body = url, request.read()
+    except Exception as error:
+        raise Mistake.of(who, error) from None
+    check_headers(request, who)
+    own = tuple(h for h in request.headers.raw if h[0].lower() != b"transfer-encoding")
+    return Prepared(request.method, url, own, body, _digest(request.method, url, own, body))
+
+
+def check_headers(request: httpx.Request, who: str) -> None:
+    """Raises Mistake if a header cannot be sent; it names it, and not its value, which may be secret."""
+    for header, value in request.headers.raw:
+        if not _NAME.fullmatch(header) or not _VALUE.fullmatch(value):
+            raise Mistake(f"{who} gives a header {header!r:.60} that cannot be sent")
+
+
+@lru_cache(1000)
+def _prepare_plain(service: Service, user: str) -> Prepared:
+    url = service.locate(user)
+    return Prepared("GET", url, (), b"", _digest("GET", url, [], b""))
+
+
+def _digest(method: str, url: httpx.URL, headers: Headers, body: bytes) -> str:
+    """What is the same for equal requests alone; the ids of visits make no difference."""
+    own = [header for header in headers if header[0].lower() not in IDS]
+    return sha256(repr((method, str(url), own)).encode() + body).hexdigest()

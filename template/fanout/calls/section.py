@@ -1,0 +1,120 @@
+"""A section: what one service gives to a page, safe to show."""
+
+import json
+import math
+import re
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from fanout.calls.mistake import BadAnswer
+
+MAX_ITEMS = 1000  # more would keep the template, and with it every other page, busy for too long
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+
+State = Literal["ok", "stale", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """The outcome of one call; times are in seconds, `start` counts from the page's beginning."""
+
+    name: str  # the service's
+    title: str  # the heading
+    state: State
+    start: float
+    duration: float
+    required: bool = False
+    error: str = ""  # why the call failed: for logs and developers, not for visitors
+    status: int | None = None  # of the service's answer
+    age: float = 0.0  # of the answer
+    data: Mapping[str, Any] = field(default_factory=dict)  # the answer, as `check_section` left it
+    html: dict[Hashable, str] = field(default_factory=dict, repr=False, compare=False)  # of `data`
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """What to show, each with a `title`; none for a failed section."""
+        items: list[dict[str, Any]] = self.data.get("items", [])
+        return items
+
+    @property
+    def empty(self) -> bool:
+        """Whether the answer has nothing to show but a title."""
+        shown = any(value for key, value in self.data.items() if key != "title")
+        return self.state != "failed" and not shown
+
+
+def read_json(body: bytes) -> Any:
+    """What `body` means. Raises BadAnswer."""
+    try:
+        return json.loads(body.decode("utf-8-sig"), parse_float=_parse, parse_constant=_parse)
+    except (ValueError, RecursionError) as error:
+        raise BadAnswer("answered with something that is not JSON") from error
+
+
+def check_section(data: object, who: str, body: bytes | None = None) -> dict[str, Any]:
+    """`data` if it is a section, with items that are safe to show; who gave it is for BadAnswer.
+
+    There are `items`, maybe none, and a `title`, maybe empty. Every item has a `title`; its `text`,
+    `url` and `image` are strings or nothing, and the last two are safe. Unknown keys are left as
+    they came. Raises BadAnswer.
+    """
+    if not isinstance(data, Mapping):
+        kind = None if data is None else type(data).__name__
+        raise BadAnswer(f"{who} {kind}, which is no object with items")
+    if "items" not in data:
+        raise BadAnswer(f"{who} an object without items")
+    if not isinstance(data.get("title", ""), str):
+        raise BadAnswer(f"{who} a title that is not text")
+    items = data["items"]
+    if not isinstance(items, list | tuple):
+        raise BadAnswer(f"{who} items that are no list")
+    if wrong := next(filter(None, map(_find_wrong, items)), ""):
+        raise BadAnswer(f"{who} an item {wrong}")
+    if len(items) > MAX_ITEMS:
+        raise BadAnswer(f"{who} more than {MAX_ITEMS} items")
+    section = {"title": "", **data, "items": [_secure(item) for item in items]}
+    if body is None or _SURROGATE.search(body):
+        try:
+            json.dumps(section, ensure_ascii=False, default=str, skipkeys=True).encode()
+        except (ValueError, RecursionError):
+            raise BadAnswer(f"{who} text that is not Unicode") from None
+    return section
+
+
+def is_safe_link(url: str) -> bool:
+    """Whether a browser may follow `url`: relative, or http(s), with nothing hidden in it."""
+    try:
+        return not _CONTROL.search(url) and urlsplit(url).scheme in ("", "http", "https")
+    except ValueError:
+        return False
+
+
+def is_safe_image(url: str) -> bool:
+    """Whether a browser may show `url`: a safe link, or a picture in the address itself."""
+    return url.startswith("data:image/") or is_safe_link(url)
+
+
+def _find_wrong(item: object) -> str:
+    if not isinstance(item, Mapping):
+        return "that is no object"
+    if not isinstance(item.get("title"), str):
+        return "without a title that is text"
+    wrong = [key for key in ("text", "url", "image") if not isinstance(item.get(key) or "", str)]
+    return f"with a {wrong[0]} that is not text" if wrong else ""
+
+
+def _secure(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    unsafe = {"url": ""} if not is_safe_link(item.get("url") or "") else {}
+    if not is_safe_image(item.get("image") or ""):
+        unsafe["image"] = ""
+    return {**item, **unsafe} if unsafe else item
+
+
+def _parse(number: str) -> float:
+    """A number, but not NaN, not Infinity, and not 1e999, which would be that."""
+    if not math.isfinite(value := float(number)):
+        raise ValueError(f"{number} is not JSON")
+    return value
