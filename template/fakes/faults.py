@@ -2,27 +2,23 @@
 
 import asyncio
 import gzip
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from fakes.catalogue import JsonObject
-
-Respond = Callable[[Request, JsonObject], Awaitable[Response]]
+Fault = Callable[[Response], Response]  # what is sent in place of a good answer
 
 
-def get_fault(text: str) -> Respond:
-    """The way to respond for `hang`, `status:503` and so on; nothing is a good answer.
+def get_fault(text: str) -> Fault:
+    """The one that is called `hang`, `status:503` and so on; nothing is a good answer.
 
     Raises ValueError, which lists what there is.
     """
     name, _, status = text.partition(":")
     if name == "status" and status.isdecimal() and 200 <= int(status) <= 599:
-        return partial(_respond_status, int(status))
+        return partial(_set_status, int(status))
     if text in FAULTS:
         return FAULTS[text]
     raise ValueError(
@@ -30,35 +26,43 @@ def get_fault(text: str) -> Respond:
     )
 
 
-async def wait_for_disconnect(request: Request) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
     """Return once nobody waits for the answer any more."""
-    while (await request.receive())["type"] != "http.disconnect":
+    while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _respond(request: Request, answer: JsonObject) -> Response:
-    return JSONResponse(answer)
+def _set_status(status: int, response: Response) -> Response:
+    response.status_code = status
+    if status in (204, 304):  # they have no body
+        response.body = b""
+        del response.headers["Content-Length"]
+    return response
 
 
-async def _respond_status(status: int, request: Request, answer: JsonObject) -> Response:
-    return JSONResponse(answer, status)
+def _set_body(body: bytes, response: Response) -> Response:
+    """Answer with status 200, so that whoever looks at nothing but a good answer sees it."""
+    response.body, response.status_code = body, 200
+    response.headers["Content-Length"] = str(len(body))
+    return response
 
 
-async def _hang(request: Request, answer: JsonObject) -> Response:
-    """Never answer."""
-    await wait_for_disconnect(request)
-    return Response()
+class _Hanging(Response):
+    """Never answers."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await wait_for_disconnect(receive)
 
 
-async def _trickle(request: Request, answer: JsonObject) -> Response:
+def _trickle(response: Response) -> Response:
     """Send a byte every 50 ms, so that no wait for a single byte is long."""
 
     async def trickle() -> AsyncIterator[bytes]:
-        for byte in json.dumps(answer).encode():
+        for byte in bytes(response.body):
             yield bytes([byte])
             await asyncio.sleep(0.05)
 
-    return StreamingResponse(trickle(), media_type="application/json")
+    return StreamingResponse(trickle(), headers=response.headers)
 
 
 class _Dropped(Response):
@@ -70,33 +74,18 @@ class _Dropped(Response):
         await send({"type": "http.response.body", "body": half, "more_body": True})
 
 
-async def _drop(request: Request, answer: JsonObject) -> Response:
-    """Close the connection in the middle of the body."""
-    return _Dropped(json.dumps(answer), media_type="application/json")
-
-
-async def _bad_json(request: Request, answer: JsonObject) -> Response:
-    """Break the JSON off, in a complete response."""
-    return Response(json.dumps(answer)[:-1], media_type="application/json")
-
-
-async def _oversized(request: Request, answer: JsonObject) -> Response:
-    """Answer with more than the site's limit of 1 MiB."""
-    return JSONResponse({**answer, "title": "x" * 2 * 1024 * 1024})
-
-
-async def _bomb(request: Request, answer: JsonObject) -> Response:
+def _bomb(response: Response) -> Response:
     """Compress 16 MiB into a few bytes."""
-    body = gzip.compress(b" " * 16 * 1024 * 1024 + json.dumps(answer).encode())
-    return Response(body, headers={"Content-Encoding": "gzip"}, media_type="application/json")
+    response.headers["Content-Encoding"] = "gzip"
+    return _set_body(gzip.compress(b" " * 16 * 1024 * 1024 + response.body), response)
 
 
-FAULTS: dict[str, Respond] = {
-    "": _respond,
-    "hang": _hang,
+FAULTS: dict[str, Fault] = {
+    "": lambda response: response,
+    "hang": lambda response: _Hanging(),
     "trickle": _trickle,
-    "drop": _drop,
-    "bad-json": _bad_json,
-    "oversized": _oversized,
+    "drop": lambda response: _Dropped(response.body, headers=response.headers),
+    "bad-json": lambda response: _set_body(bytes(response.body[:-1]), response),  # breaks off
+    "oversized": lambda response: _set_body(b" " * 2 * 1024 * 1024 + response.body, response),
     "bomb": _bomb,
 }

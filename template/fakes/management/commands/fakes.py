@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from fakes.app import create_app, get_latencies_ms
-from fanout.calls.service import services
+from fanout.calls.service import Service, services
 from fanout.serving.serve import listen
 
 
@@ -26,11 +26,14 @@ class Command(BaseCommand):
 
     def handle(self, *, host: str, port: int, **options: Any) -> None:
         """Listen and serve."""
-        names = [service.name for service in services(everywhere=True)]
+        classes = {service.name: type(service) for service in services(everywhere=True)}
+        plain = (Service.request, Service.read)
+        special = [name for name, cls in classes.items() if (cls.request, cls.read) != plain]
         try:
-            app = create_app(get_latencies_ms(names, settings.FAKES_LATENCY_MS))
+            latencies_ms = get_latencies_ms(classes, settings.FAKES_LATENCY_MS)
         except ValueError as error:
             raise CommandError(f"FAKES_LATENCY_MS: {error}") from None
+        app = create_app(latencies_ms, settings.BASE_DIR / "homepage/fakes", special)
         with listen(host, port, "fakes --port") as sock, suppress(KeyboardInterrupt):
             self.stdout.write(f"Fake services at http://{host}:{port}/ until Ctrl-C.")
             self.stdout.flush()
