@@ -138,6 +138,8 @@ def stages(template: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     assert locked.returncode == 0, locked.stderr
     plant_secrets(project)
     (project / "homepage/secret.env").touch()  # Git does not know that one
+    (project / "homepage/fakes").mkdir()
+    (project / "homepage/fakes/promo.json").write_text("[]", encoding="utf-8")
     for file in project.rglob("*"):  # as a umask may leave them
         file.chmod(0o777 if file.is_dir() else 0o600)
     executable = os.environ.get("UV") or shutil.which("uv")
@@ -158,6 +160,8 @@ def test_the_image_holds_the_site_and_nothing_else(stages: dict[str, Stage]) -> 
     assert {"django", "opentelemetry", "psycopg", "psycopg_binary", "psycopg_pool"} <= installed
     assert not {"starlette", "pytest", "mypy", "ruff"} & installed
     assert not (stages["site"].root / "usr/local/bin/uv").exists()
+    assert not (app / "homepage/fakes").exists()
+    assert (stages["fakes"].app / "homepage/fakes/promo.json").exists()
 
 
 def test_everything_is_compiled_and_collected(stages: dict[str, Stage]) -> None:
@@ -283,7 +287,7 @@ def compose(project: Path, *command: str, **variables: str) -> "subprocess.Compl
     return run(find_tool("docker-compose"), *command, cwd=project, **variables)
 
 
-def test_compose_asks_for_the_secrets_and_takes_those_of_the_readme(
+def test_compose_asks_for_the_secrets_and_takes_those_that_it_shows(
     project: Path, newest: Environment
 ) -> None:
     refused = compose(project, "config")
@@ -294,8 +298,7 @@ def test_compose_asks_for_the_secrets_and_takes_those_of_the_readme(
         assert text.count(f"${{{name}:?") == text.count(f"${{{name}")  # no default anywhere
     shutil.copy(project / ".env.example", project / ".env")  # a copy of it is still not enough
     assert compose(project, "config").returncode != 0
-    readme = (project / "README.md").read_text("utf-8")
-    [code] = re.findall(r"uv run python -c '(.*)' >> \.env", readme)
+    [code] = re.findall(r"uv run python -c '(.*)' >> \.env", text)
     with (project / ".env").open("a", encoding="utf-8") as file:
         file.write(newest.run(project, "python", "-c", code))
     config = compose(project, "config", "--format=json")
