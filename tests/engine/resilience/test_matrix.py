@@ -54,10 +54,22 @@ METHODS: dict[str, dict[str, Any]] = {"GET": {}, "POST": {"request": post}}
 Ask = Callable[..., None]
 
 
-@pytest.fixture(params=METHODS)
-def method(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=["GET asgi", "GET wsgi", "POST asgi"])
+def way(request: pytest.FixtureRequest) -> list[str]:
+    """How beta is asked, and how the site is served; it takes minutes, so not each with each."""
+    return str(request.param).split()
+
+
+@pytest.fixture
+def method(way: list[str]) -> str:
     """Either way to ask."""
-    return str(request.param)
+    return way[0]
+
+
+@pytest.fixture
+def interface(way: list[str]) -> str:
+    """Either way to serve the site."""
+    return way[1]
 
 
 @pytest.fixture
