@@ -14,8 +14,8 @@ from tests.test_rendering import read_files
 
 LIMITS = {
     "files": 105,
-    "lines": 8300,
-    "lines of Python in fanout/": 3850,
+    "lines": 8400,
+    "lines of Python in fanout/": 3900,
     "lines in tests/": 700,
     "lines of README.md": 120,
     "modules in one folder": 14,

@@ -32,6 +32,7 @@ class Bar(NamedTuple):
     start: float
     duration: float
     error: str = ""
+    kept: bool = False  # the answer is older than the call
 
 
 class Waterfall(NamedTuple):
@@ -101,7 +102,10 @@ async def _measure(style: str, request: HttpRequest) -> Waterfall:
         async for _ in response:
             first_byte = first_byte or perf_counter() - begin
     total = perf_counter() - begin
-    bars = [Bar(s.name, s.state, s.start, s.duration, s.error) for s in response.page.sections]
+    bars = [
+        Bar(s.name, s.state, s.start, s.duration, s.error, s.state == "ok" and s.age > s.duration)
+        for s in response.page.sections
+    ]
     return Waterfall(style, response.page.style, first_byte or total, total, bars)
 
 
@@ -120,8 +124,8 @@ def _get_key() -> str:
 def _read_waterfall(value: Any) -> Waterfall:
     style, answered, first_byte, total, bars = value
     bars = [
-        Bar(str(name), str(state), *_read_seconds(start, duration), str(error))
-        for name, state, start, duration, error in bars
+        Bar(str(name), str(state), *_read_seconds(start, duration), str(error), bool(kept))
+        for name, state, start, duration, error, kept in bars
     ]
     return Waterfall(style, answered, *_read_seconds(first_byte, total), bars)
 

@@ -45,7 +45,7 @@ def create_app(
         name, _, path = request.scope["raw_path"].decode("latin-1")[1:].partition("/")
         if name not in latencies_ms:
             known = ", ".join(latencies_ms)
-            way = "A class makes its addresses from self.url."
+            way = "A class has to make its addresses from self.url."
             return _refuse(404, f"There is no service {name!r}, but {known}. {way}")
         query = request.query_params
         switch = switchboard.count(name)

@@ -134,6 +134,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         return {"items": []}
 
     monkeypatch.setattr(module, "read_json", read_json)
+    monkeypatch.setattr(module, "OVERHEAD", 0)
     return bodies
 
 
@@ -185,4 +186,12 @@ def test_two_threads_may_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "read_json", read_json)
     assert readings.read(ALPHA, reply, 0.0).data["title"] == "outer"
     assert readings.read(ALPHA, reply, 0.0).data["title"] == "inner"
-    assert readings._weight == 20
+    assert readings._weight == 20 + module.OVERHEAD
+
+
+def test_small_answers_that_never_repeat_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_READ", 10 * module.OVERHEAD)
+    service, readings = make_service("alpha", "", read=lambda *_: {"items": []}), Readings()
+    for number in range(100):
+        readings.read(service, make_reply(b"", etag=str(number)), 0.0)
+    assert len(readings._known) < 10

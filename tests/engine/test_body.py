@@ -119,3 +119,7 @@ def test_packed_bytes_have_a_limit_too() -> None:
 def test_what_no_service_sends_is_refused(response: httpx.Response, error: str) -> None:
     with pytest.raises(BadAnswer, match=error):
         Body(response, 4)
+
+
+def test_nothing_at_all_is_no_broken_gzip() -> None:
+    assert open_body("gzip", 4).finish() == b""  # as after HEAD

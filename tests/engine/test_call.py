@@ -26,6 +26,7 @@ def make_call(user: str = "", seconds: float = 60.0, **options: Any) -> Call:
     service = make_service("alpha", "http://alpha.test/", **options)
     call = Call(service, make_visit(viewer, seconds))
     assert call.find_known() is None
+    call.begin()
     return call
 
 

@@ -180,7 +180,7 @@ def test_a_class_that_no_page_lists_is_a_warning(write: Write, settings: Setting
     [warning] = check_options()
     assert warning.id == "fanout.W001"
     assert warning.msg == "written.Gone is of the service 'gone', which no page lists."
-    assert warning.hint == "The homepage lists alpha, beta."
+    assert warning.hint == "The homepage lists alpha, beta: update it, or delete the class."
     settings.DEBUG = True
     refuse_unready()
 
@@ -293,8 +293,12 @@ def test_a_name_that_is_used_twice_is_an_error(write: Write) -> None:
     [
         ("\n1 / 0", "ZeroDivisionError in line 3"),
         ("import json\njson.loads('')", "JSONDecodeError in line 3"),
-        ("class Alpha(Service: pass", "SyntaxError in line 2"),
-        ("import no_such_module", "ModuleNotFoundError in line 2"),
+        ("class Alpha(Service: pass", "SyntaxError in line 2: invalid syntax"),
+        (
+            "import no_such_module",
+            "ModuleNotFoundError in line 2: No module named 'no_such_module'",
+        ),
+        ("class Alpha(Servic): pass", "NameError in line 2: name 'Servic' is not defined"),
     ],
 )
 def test_a_module_that_cannot_be_imported_is_an_error(write: Write, text: str, said: str) -> None:
@@ -310,7 +314,9 @@ def test_a_module_that_cannot_be_imported_is_an_error(write: Write, text: str, s
 def test_so_is_one_that_is_not_there(settings: Settings) -> None:
     settings.FANOUT_CLASSES = "nowhere"
     [error] = check_options()
-    assert error.msg == "nowhere cannot be imported: ModuleNotFoundError in line ?."
+    assert error.msg == (
+        "nowhere cannot be imported: ModuleNotFoundError in line ?: No module named 'nowhere'."
+    )
 
 
 def test_only_the_homepages_addresses_are_needed_and_others_are_a_warning(
@@ -329,7 +335,7 @@ def test_only_the_homepages_addresses_are_needed_and_others_are_a_warning(
     [error] = check_production()
     assert error.msg == "Not set, but needed in production: ALPHA_URL."
     [warning] = [message for message in check_deployment() if message.id == "fanout.W003"]
-    assert warning.msg == "Not set, but no need of the homepage: BOOK_URL."
+    assert warning.msg == "Not set: BOOK_URL. The homepage does not need them."
     assert [error.msg for error in check_urls()] == ["COVER_URL is not an http(s) address."]
 
 
@@ -373,7 +379,9 @@ def test_secrets_that_are_not_set_are_named_like_addresses(
     [error] = check_production()
     assert error.msg == "Not set, but needed in production: SHARED_KEY, ALPHA_TOKEN, BETA_URL."
     [warning] = [message for message in check_deployment() if message.id == "fanout.W003"]
-    assert warning.msg == "Not set, but no need of the homepage: BOOK_URL, SHARED_KEY, BOOK_KEY."
+    assert warning.msg == (
+        "Not set: BOOK_URL, SHARED_KEY, BOOK_KEY. The homepage does not need them."
+    )
     for name in ("SHARED_KEY", "ALPHA_TOKEN", "BETA_URL"):
         monkeypatch.setenv(name, "http://s3cr3t.test/")
     settings.FANOUT_URLS["beta"] = "http://beta.test/"

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from config.generated import SERVICES
-from engine.commands import Manage, Process, find_free_ports, read_until, run_commands
+from engine.commands import PROJECT, Manage, Process, find_free_ports, read_until, run_commands
 
 SETTINGS = """
 from engine.settings import *
@@ -67,6 +67,27 @@ def test_dev_runs_the_site_and_the_fakes_until_ctrl_c(manage: Manage) -> None:
     for address in (site, fakes):
         with pytest.raises(httpx.ConnectError):
             httpx.get(address)
+
+
+def test_dev_starts_the_fakes_anew_when_classes_change(tmp_path: Path) -> None:
+    classes = PROJECT / "classes_of_a_test.py"  # in the folder that is watched
+    text = "from engine.settings import *\n\nFANOUT_CLASSES = 'classes_of_a_test'\n"
+    port = find_free_ports()
+    address = f"http://127.0.0.1:{port + 1}/book/"
+    try:
+        classes.write_text("from fanout import Service\n", encoding="utf-8")
+        with run_commands(tmp_path, text, {}) as manage:
+            process = manage("dev", "--port", str(port))
+            read_until(process, "Ctrl-C")
+            assert httpx.get(f"http://127.0.0.1:{port}/", timeout=20).is_success  # it is watching
+            assert httpx.get(address, timeout=20).status_code == 404
+            with classes.open("a", encoding="utf-8") as file:
+                file.write("class Book(Service): pass\n")
+            read_until(process, "Reloading")
+            assert httpx.get(address, timeout=20).json()["items"]
+            press_ctrl_c(process)
+    finally:
+        classes.unlink()
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,8 @@ def check_lifetimes(
         ('x="max-age=60, no-store"', 0, 300),
         ("x-max-age=60", 0, 300),
         ("=, ;,,", 0, 300),
+        ("max-age=60, must-revalidate", 60, 0),
+        ("Proxy-Revalidate, stale-if-error=600", 0, 0),
         ("private", 0, 0),
         ("private, max-age=60", 0, 0),
         ('private="x-name", max-age=60, stale-if-error=600', 0, 0),
@@ -184,6 +186,7 @@ def test_it_may_say_so_in_two_lines(ask: Ask, upstream: Upstream, clock: list[fl
         ({"cache_for": 7200, "stale_for": 9000}, "", 7200, 9000),
         ({"stale_for": 100}, "max-age=60, stale-if-error=600", 60, 100),
         ({"stale_for": 0}, "max-age=60, stale-if-error=600", 60, 0),
+        ({"stale_for": 100}, "must-revalidate", 0, 100),
         ({"cache_for": 30, "stale_for": 100}, "max-age=60, stale-if-error=600", 30, 100),
         ({"cache_for": 30, "stale_for": 100}, "private", 0, 0),
     ],
@@ -289,6 +292,7 @@ def test_and_for_nobody_if_the_request_is_everybodys(
     service = make(**options)
     assert ask(service, ANNA).state == ask(service, ANNA).state == "ok"
     assert upstream.calls == 2
+    assert not last_good._kept["alpha"]
     upstream.status = FAILS
     assert [ask(service, viewer).state for viewer in (ANNA, BERT, None)] == ["failed"] * 3
 
@@ -460,7 +464,7 @@ def test_what_is_kept_is_what_came_but_for_cookies_and_when_and_how_it_came(
 def test_a_service_whose_requests_never_repeat_pushes_out_only_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(kept_module, "MAX_KEPT", 10 * kept_module.OVERHEAD)
+    monkeypatch.setattr(kept_module, "MAX_KEPT", 10 * answer_module.OVERHEAD)
     alpha, beta = make(), make_service("beta", "")
     reply, kept = make_reply(b"", 204), LastGood()
     for number in range(3):
@@ -474,10 +478,10 @@ def test_a_service_whose_requests_never_repeat_pushes_out_only_its_own(
 
 
 def test_headers_count_for_the_room_that_an_answer_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_module, "MAX_KEPT", 10 * kept_module.OVERHEAD)
+    monkeypatch.setattr(kept_module, "MAX_KEPT", 10 * answer_module.OVERHEAD)
     kept, service = LastGood(), make()
     for number in range(2):
-        reply = make_reply(b"", 204, more="x" * 5 * kept_module.OVERHEAD)
+        reply = make_reply(b"", 204, more="x" * 5 * answer_module.OVERHEAD)
         kept.keep(("alpha", f"{number}"), reply, 60.0, 60.0)
     found = [bool(kept.find(("alpha", f"{number}"), service)) for number in range(2)]
     assert found == [False, True]

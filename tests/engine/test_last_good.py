@@ -258,3 +258,34 @@ def test_a_status_that_is_no_longer_empty_is_no_answer(cache: Cache) -> None:
     LastGood().keep(KEY, make_reply(b'{"items": []}', 403), 0.0, 300.0)  # before a deploy
     cache.writes.get(timeout=20)
     assert LastGood().recall(KEY, ALPHA).result(20) is None
+
+
+def test_what_the_cache_says_of_packing_is_passed_over(cache: Cache) -> None:
+    headers = [["Content-Encoding", "gzip"], ["set-cookie", "a=1"], ["Link", "</>"]]
+    cache.values[module._name(KEY)] = (1.0, 1e12, 200, headers, TEXT)
+    kept = LastGood()
+    assert kept.recall(KEY, make_service("alpha", "", stale_for=1e12)).result(20)
+    assert kept._kept["alpha"][KEY].reply.headers == ((b"Link", b"</>"),)
+
+
+@pytest.mark.parametrize(("options", "most"), [({"stale_for": 10}, 10), ({}, 86400)])
+def test_the_cache_does_not_say_how_old_an_answer_may_be(
+    cache: Cache, clock: list[float], options: dict[str, Any], most: int
+) -> None:
+    service = make_service("alpha", "", **options)
+    cache.values[module._name(KEY)] = (clock[0] - most - 1, 1e300, 200, [], TEXT)
+    assert LastGood().recall(KEY, service).result(20) is None
+    cache.values[module._name(KEY)] = (clock[0] - most + 1, 1e300, 200, [], TEXT)
+    assert LastGood().recall(KEY, service).result(20)
+
+
+def test_answers_that_can_no_longer_be_read_are_no_reason_to_leave_the_cache_alone(
+    cache: Cache, clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = LastGood()
+    for number, text in enumerate(["[]", "\u20ac", "{}", "", "not JSON", "[]"]):
+        cache.values[module._name(("alpha", str(number)))] = (clock[0], 300.0, 200, [], text)
+        assert kept.recall(("alpha", str(number)), ALPHA).result(20) is None
+    cache.values[module._name(KEY)] = value(clock[0])
+    assert kept.recall(KEY, ALPHA).result(20)
+    assert caplog.messages == []

@@ -169,3 +169,13 @@ def test_keys_are_attributes_as_in_jinja(source: str, shown: str | None) -> None
                 template.render(data=data)
         else:
             assert template.render(data=data) == shown
+
+
+def test_a_heading_that_is_not_the_answers_makes_another_section(
+    write: Any, request_: HttpRequest
+) -> None:
+    write("{{ section.title }}")
+    section = make_section(8)
+    german = replace(section, title="Neuigkeiten")
+    shown = [render_section(one, request_) for one in (section, german, section)]
+    assert shown == ["Title", "Neuigkeiten", "Title"]

@@ -11,13 +11,14 @@ from django.contrib.auth import SESSION_KEY
 from django.db import OperationalError
 from django.db.models import QuerySet
 from django.test import AsyncClient, Client
-from django.urls import reverse
+from django.urls import ResolverMatch, reverse
+from django.utils.translation import override
 from pytest_django import Settings
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from engine.conftest import Get, serve
-from engine.visitors import make_user
+from engine.visitors import make_user, make_visit
 from fanout.calls import visit
 from fanout.policies.deadline import time_left
 from fanout.serving.asgi import get_asgi_application
@@ -195,3 +196,16 @@ def test_a_stale_answer_is_shown_to_nobody_else(
     assert [section.state for section in get(style).page.sections] == ["stale", "stale"]
     log_in("second")
     assert [section.state for section in get(style).page.sections] == ["failed", "stale"]
+
+
+@pytest.mark.parametrize("match", [None, ResolverMatch(print, (), {"isbn": "9"})])
+def test_a_visit_knows_the_arguments_in_the_path(match: ResolverMatch | None) -> None:
+    made = make_visit()
+    made.request.resolver_match = match
+    assert made.kwargs == ({"isbn": "9"} if match else {})
+
+
+def test_a_visit_knows_the_language() -> None:
+    with override("de"):
+        assert make_visit().language == "de"
+    assert make_visit().language == "en-us"

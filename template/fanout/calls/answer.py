@@ -14,8 +14,8 @@ from fanout.calls.section import check_section, read_json
 from fanout.calls.service import Service
 
 MAX_VALUES = 50_000  # of an answer; in memory each takes up to 80 bytes more than its text
+OVERHEAD = 2048  # bytes that an answer takes at least
 MAX_READ = 128 * 1024 * 1024  # bytes that all read answers of this process and their HTML may take
-EMPTY: Mapping[str, Any] = {"title": "", "items": []}
 _PLAIN = bytes(set(range(256)) - set(b"{[<,:"))  # what begins no value in JSON, XML or CSV
 _REQUEST = httpx.Request("GET", "")  # nobody's: what `read` gives depends on the answer alone
 
@@ -48,6 +48,11 @@ class Answer:
         return max(0.0, time.time() - self.at)
 
 
+def make_empty(status: int | None, at: float) -> Answer:
+    """An answer with nothing to show."""
+    return Answer(status, {"title": "", "items": []}, at)
+
+
 class Readings:
     """The answers that were read, by what came: one that comes again is not read again.
 
@@ -62,7 +67,7 @@ class Readings:
     def read(self, service: Service, reply: Reply, at: float, *, storable: bool = True) -> Answer:
         """The answer that `reply` was at that time, as `service` reads it. Raises BadAnswer."""
         if reply.status in service.empty:
-            return Answer(reply.status, EMPTY, at)
+            return make_empty(reply.status, at)
         if not 200 <= reply.status < 300:  # kept when it was in `empty`
             raise BadAnswer(f"answered with status {reply.status}")
         key: Hashable = (service, reply) if service.reads else reply.body
@@ -78,7 +83,7 @@ class Readings:
             data = check_section(read_json(reply.body), "answered with", reply.body)
         answer = Answer(reply.status, data, at)
         weight = 20 * len(reply.body) + 80 * values  # at worst: 4 bytes a character, 16 if escaped
-        weight += sum(len(name) + len(value) for name, value in reply.headers)
+        weight += OVERHEAD + sum(120 + len(name) + len(value) for name, value in reply.headers)
         if storable and weight <= MAX_READ:
             self._keep(key, answer, weight)
         return answer

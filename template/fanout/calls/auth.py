@@ -87,4 +87,5 @@ class ClientCredentials(httpx.Auth):
             raise error(f"gets no token: {request.url.host} says {response.status_code}")
         said = response.json()
         self._token, self._made = said["access_token"], time.monotonic()
-        self._until = self._made + RENEW_AFTER * float(said.get("expires_in", TOKEN_SECONDS))
+        seconds = TOKEN_SECONDS if said.get("expires_in") is None else float(said["expires_in"])
+        self._until = self._made + RENEW_AFTER * seconds

@@ -1,7 +1,7 @@
 """What comes from a service: a status, and hostile bytes, never more of them than the limit."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import httpx
 
@@ -13,9 +13,10 @@ STEP = 64 * 1024  # bytes that are read before others have a turn
 MAX_CHUNKS = 10_000  # and one more for each KiB of the limit; each takes some 10 us
 MAX_HEADERS = 100
 PACKING = 1024  # bytes that gzip may add to what it cannot make smaller
+Headers = Iterable[tuple[bytes, bytes]]
 _NOT_KEPT = {
     *(b"content-encoding", b"content-length", b"transfer-encoding", b"connection", b"keep-alive"),
-    *(b"age", b"date", b"server-timing", b"set-cookie", b"traceparent", b"x-request-id"),
+    *(b"age", b"date", b"server-timing", b"traceparent", b"x-request-id"),
 }
 
 
@@ -40,9 +41,10 @@ def check_status(response: httpx.Response, empty: tuple[int, ...]) -> None:
     raise BadAnswer(f"answered with status {status}")
 
 
-def keep_headers(response: httpx.Response) -> tuple[tuple[bytes, bytes], ...]:
-    """Those that are true of the whole, unpacked body, whenever that came; and no cookies."""
-    return tuple(h for h in response.headers.raw if h[0].lower() not in _NOT_KEPT)
+def keep_headers(headers: Headers, *, cookies: bool = False) -> tuple[tuple[bytes, bytes], ...]:
+    """Those that are true of the whole, unpacked body, whenever that came."""
+    dropped = _NOT_KEPT if cookies else {*_NOT_KEPT, b"set-cookie"}
+    return tuple(header for header in headers if header[0].lower() not in dropped)
 
 
 class Body:
@@ -85,7 +87,7 @@ class Body:
 
     def finish(self) -> bytes:
         """All of it, unpacked."""
-        if self._gzip and not self._gzip.eof:
+        if self._gzip and self._packed and not self._gzip.eof:
             raise BadAnswer("answered with broken gzip: it ends too early")
         return bytes(self._bytes)
 

@@ -12,10 +12,10 @@ from functools import partial
 import httpx
 from django.conf import settings
 
-from fanout.calls.answer import EMPTY, Answer, Reply, readings
+from fanout.calls.answer import Answer, Reply, make_empty, readings
 from fanout.calls.body import BadStatus, Body, check_status, keep_headers
 from fanout.calls.headers import REQUEST_ID, read_directives
-from fanout.calls.last_good import Key, last_good, make_done
+from fanout.calls.last_good import MAX_STALE, Key, last_good, make_done
 from fanout.calls.mistake import BadAnswer, Mistake
 from fanout.calls.request import Prepared, Talk, prepare
 from fanout.calls.section import Section, State
@@ -26,7 +26,6 @@ from fanout.policies.bulkhead import Full
 from fanout.policies.deadline import NEARLY, SHARE
 
 MAX_FRESH = 3600.0  # seconds for which a service may ask that its answer saves calls
-MAX_STALE = 24 * 3600.0  # and that it is shown when calls fail
 GONE = (404, 410)  # answers, not failures: what was is no more
 TIMEOUTS = (TimeoutError, httpx.TimeoutException)
 SAID = (BadAnswer, Unwell, Paused, Full)  # errors whose messages are sentences of ours
@@ -53,7 +52,7 @@ class Call:
         """The answer that makes a call needless, if there is one. Raises what `prepare` does."""
         prepared = prepare(self.service, self._visit)
         if prepared is None:
-            return Answer(None, EMPTY, time.time())
+            return make_empty(None, time.time())
         self.prepared = prepared
         if not prepared.digest:
             return None
@@ -68,7 +67,8 @@ class Call:
 
     def begin(self) -> Talk:
         """Say what is to be sent, anew for a second try. Raises BadAnswer."""
-        return Talk(self.service, self.prepared, self.headers)
+        self._talk = Talk(self.service, self.prepared, self.headers)
+        return self._talk
 
     def get_left(self) -> float:
         """Seconds that the call still has. Raises TimeoutError if there are none."""
@@ -106,22 +106,24 @@ class Call:
 
     def take(self, response: httpx.Response, body: Body, talk: Talk) -> Reply:
         """What came, whole. Raises BadAnswer."""
-        reply = Reply(response.status_code, keep_headers(response), body.finish())
-        if self.service.secrets:
-            mask = partial(self.service.mask, least=MASKED)
-            headers = tuple((name, mask(value)) for name, value in reply.headers)
-            reply = reply._replace(headers=headers, body=mask(reply.body))
+        headers = keep_headers(response.headers.raw, cookies=bool(talk.errand))
+        reply = Reply(response.status_code, headers, body.finish())
         if talk.errand:
             talk.go_on(reply.make_response())
+        elif self.service.secrets:
+            mask = partial(self.service.mask, least=MASKED)
+            masked = tuple((name, mask(value)) for name, value in headers)
+            reply = reply._replace(headers=masked, body=mask(reply.body))
         return reply
 
     def spend_retry(self, error: Exception) -> bool:
         """Take a second try from the budget, if one can help and has time enough. Whether it did."""
-        safe = self.prepared.method in ("GET", "HEAD")
-        passing = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
+        broken = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
+        if not broken and not (isinstance(error, BadStatus) and error.passing):
+            return False
+        safe = self._talk.request.method in ("GET", "HEAD")
         return (
             (safe if self.service.retry is None else self.service.retry)
-            and (passing or (isinstance(error, BadStatus) and error.passing))
             and self._elapsed() <= self.seconds / 2
             and self.service.retries.withdraw()
         )
@@ -133,8 +135,8 @@ class Call:
         answer = readings.read(self.service, reply, time.time(), storable=storable)
         if self.key and reply.status in GONE:
             last_good.drop(self.key)
-        elif self.key and storable:
-            last_good.keep(self.key, reply, *self._get_lifetimes(said))
+        elif self.key and storable and any(lifetimes := self._get_lifetimes(said)):
+            last_good.keep(self.key, reply, *lifetimes)
         return answer
 
     def recall(self, error: Exception) -> Future[Answer | None]:
@@ -190,10 +192,7 @@ class Call:
         return self._visit.deadline.elapsed() - self._start
 
     def _get_lifetimes(self, said: dict[str, float]) -> tuple[float, float]:
-        """Seconds for which an answer is fresh, and for which it may be stale.
-
-        The class's, or where that says nothing, what the answer said.
-        """
+        """Seconds of being fresh, and of being stale at most: the class's, or else the answer's."""
         service = self.service
         fresh, stale = service.cache_for, service.stale_for
         if said and not service.says("cache_for"):
@@ -202,6 +201,7 @@ class Call:
             fresh = 0.0 if "no-cache" in said else max(0.0, fresh)
         if said and not service.says("stale_for"):
             stale = min(said.get("stale-if-error", stale), MAX_STALE)
+            stale = 0.0 if "must-revalidate" in said or "proxy-revalidate" in said else stale
         if "private" in said and not self._is_for_viewer():
             fresh, stale = 0.0, 0.0
         return float(fresh), float(stale)

@@ -12,7 +12,7 @@ from functools import partial
 from django.conf import settings
 
 from fanout.calls.answer import Answer, Reply
-from fanout.calls.call import Call
+from fanout.calls.call import TIMEOUTS, Call
 from fanout.calls.last_good import CACHE_SECONDS
 from fanout.calls.request import Talk
 from fanout.calls.section import Section
@@ -130,7 +130,11 @@ def _exchange(call: Call) -> Answer:
     while True:
         request, send = talk.request, partial(_send, call, talk)
         if talk.errand:
-            reply = share(talk.errand, call.get_left(), send)
+            try:
+                reply = share(talk.errand, call.get_left(), send)
+            except TIMEOUTS:  # of whoever has sent it, and had less time
+                call.get_left()
+                continue
             if reply and talk.request is request:  # somebody else has sent it
                 talk.go_on(reply.make_response())
         elif reply := send():
@@ -142,7 +146,11 @@ async def _aexchange(call: Call) -> Answer:
     while True:
         request, send = talk.request, partial(_asend, call, talk)
         if talk.errand:
-            reply = await ashare(talk.errand, call.get_left(), send)
+            try:
+                reply = await ashare(talk.errand, call.get_left(), send)
+            except TIMEOUTS:  # of whoever has sent it, and had less time
+                call.get_left()
+                continue
             if reply and talk.request is request:  # somebody else has sent it
                 talk.go_on(reply.make_response())
         elif reply := await send():

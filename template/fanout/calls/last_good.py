@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.core.cache import caches
 
-from fanout.calls.answer import Answer, Reply, readings
+from fanout.calls.answer import OVERHEAD, Answer, Reply, readings
+from fanout.calls.body import keep_headers
 from fanout.calls.mistake import BadAnswer
 from fanout.calls.service import MAX_BYTES, Service
 from fanout.policies.breaker import Breaker
@@ -25,7 +26,7 @@ from fanout.policies.breaker import Breaker
 Key = tuple[str, str]  # the service's name, and the digest of the request
 CACHE_SECONDS = 0.25  # the most that a page waits for the cache
 MAX_KEPT = MAX_BYTES + 1024 * 1024  # bytes of all answers: the largest has room
-OVERHEAD = 2048  # bytes that an answer takes at least
+MAX_STALE = 24 * 3600.0  # seconds for which a service may ask that its answer is shown
 _GONE = Reply(404, (), b"")
 
 
@@ -109,17 +110,20 @@ class LastGood:
             self._bytes.clear()
 
     def _read(self, key: Key, service: Service) -> Answer | None:
-        match caches["fanout"].get(_name(key)):
-            case [float(at), float(stale_for), int(status), list(headers), str(text)]:
-                pairs = [[str(part).encode("latin-1") for part in header] for header in headers]
-                own = tuple((name, value) for name, value in pairs)
-                reply = Reply(status, own, text.encode("latin-1"))
-                readings.read(service, reply, at)  # raises if it is none
-                at = min(time.time(), at)  # another machine's clock may be ahead
-                with self._lock:
-                    old = self._kept[key[0]].get(key)
-                    if not old or old.at < at:
-                        self._put(key, _Kept(reply, at, 0.0, stale_for, at))
+        value = caches["fanout"].get(_name(key))
+        with suppress(BadAnswer, ValueError):  # of another program, or before a deploy
+            match value:
+                case [float(at), float(stale_for), int(status), list(headers), str(text)]:
+                    pairs = [[str(part).encode("latin-1") for part in header] for header in headers]
+                    own = keep_headers((name, value) for name, value in pairs)
+                    reply = Reply(status, own, text.encode("latin-1"))
+                    readings.read(service, reply, at)  # raises if it is none
+                    at = min(time.time(), at)  # another machine's clock may be ahead
+                    most = service.stale_for if service.says("stale_for") else MAX_STALE
+                    with self._lock:
+                        old = self._kept[key[0]].get(key)
+                        if not old or old.at < at:
+                            self._put(key, _Kept(reply, at, 0.0, min(stale_for, most), at))
         return self.find(key, service, stale=True)
 
     def _put(self, key: Key, kept: _Kept) -> None:

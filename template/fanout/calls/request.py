@@ -10,7 +10,7 @@ import httpx
 
 from fanout.calls.auth import ClientCredentials, Flow
 from fanout.calls.headers import IDS
-from fanout.calls.mistake import Mistake, call, name
+from fanout.calls.mistake import BadAnswer, Mistake, call, name
 from fanout.calls.service import Service, make_url
 from fanout.calls.visit import Visit
 from fanout.policies.breaker import Unwell
@@ -18,6 +18,7 @@ from fanout.policies.breaker import Unwell
 Headers = Sequence[tuple[bytes, bytes]]
 # What these add does not depend on who visits; with a class that is made of one, it may.
 EVERYBODYS = (type(None), httpx.BasicAuth, httpx.DigestAuth, ClientCredentials)
+MAX_SENT = 10  # requests of one try
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(rb"([!-~]([\t -~]*[!-~])?)?")
 
@@ -54,6 +55,7 @@ class Talk:
         self._main = self.request = prepared.make(headers)
         self.errand: Hashable = None  # equal for requests, such as for a token, that may be one
         self._flow: Flow | None = None
+        self._sent, self._answered, self._shared = 0, False, bool(prepared.digest)
         self.go_on(None)
 
     def go_on(self, response: httpx.Response | None) -> bool:
@@ -62,6 +64,7 @@ class Talk:
             return False
         who = name(self._service, "auth")
         if response is not None:
+            self._answered = self._answered or not self.errand
             response.request = self.request  # without it, httpx has neither cookies nor errors
         try:
             self._flow = self._flow or auth.auth_flow(self._main)
@@ -74,11 +77,16 @@ class Talk:
             raise
         except Exception as error:
             raise Mistake.of(who, error) from None
-        self.errand = None
+        self.errand, self._sent = None, self._sent + 1
+        if self._sent > MAX_SENT:
+            raise Mistake(f"{who} asks for more than {MAX_SENT} requests")
         if request is not self._main:
             prepared = check(request, who)
             self.errand = (self._service.name, "auth", prepared.digest)
             request = prepared.make(self._headers)
+        elif self._answered and self._shared and type(auth) not in EVERYBODYS:
+            self._service.alone = True  # what it says only now may be who visits
+            raise BadAnswer("is called for each visitor alone from now on: auth tries again")
         check_headers(request, who)
         self.request = request
         return True
@@ -102,7 +110,8 @@ def prepare(service: Service, visit: Visit) -> Prepared | None:
     both: list[Any] = [talk.request, prepared.make(httpx.Headers())]
     digest, nothing = (_digest(r.method, r.url, r.headers.raw, b"".join(r.stream)) for r in both)
     # One that says nothing at first, or asks something else, may say later who visits.
-    return prepared._replace(digest="" if talk.errand or digest == nothing else digest)
+    alone = service.alone or talk.errand or digest == nothing
+    return prepared._replace(digest="" if alone else digest)
 
 
 def check(request: object, who: str) -> Prepared:

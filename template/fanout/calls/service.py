@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache, cached_property
+from html import escape
 from importlib import import_module
 from inspect import iscoroutinefunction
 from typing import Annotated, Any, get_args, get_type_hints
@@ -79,6 +80,7 @@ class Service:
         self.bulkhead = Bulkhead(self.concurrency)
         self.retries = RetryBudget()
         self.mistakes: Counter[Hashable] = Counter()  # how often each was made
+        self.alone = False  # whether no call may be shared, since `auth` knows who visits
 
     def request(self, visit: Visit) -> httpx.Request | None:
         """What to send for a visit; None if there is nothing to ask, which is an empty section."""
@@ -151,13 +153,17 @@ class Service:
 
     @cached_property
     def secrets(self) -> list[bytes]:
-        """Their values, also as they stand in an address, in JSON and in `repr`; longest first."""
+        """Their values, also as they stand in an address, JSON, HTML and `repr`; longest first."""
         forms: set[str] = set()
         for value in (secret.value for secret in get_secrets(type(self))):
+            bits = value.encode(errors="surrogateescape")
+            quoted = {quote(bits, safe=""), quote(bits), quote_plus(bits)}
+            quoted |= {re.sub("%..", lambda found: found[0].lower(), text) for text in quoted}
             texts = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
-            forms |= {value, quote(value, safe=""), quote_plus(value), repr(value)[1:-1], *texts}
-            forms |= {text.replace("/", r"\/") for text in texts}  # as PHP has it
-        return sorted((form.encode() for form in forms if form), key=len, reverse=True)
+            texts |= {text.replace("/", r"\/") for text in texts}  # as PHP has it
+            forms |= {value, repr(value)[1:-1], escape(value), *quoted, *texts}
+        encoded = (form.encode(errors="surrogateescape") for form in forms if form)
+        return sorted(encoded, key=len, reverse=True)
 
 
 def make_url(text: str | httpx.URL) -> httpx.URL:

@@ -45,7 +45,7 @@ def render_section(section: Section, request: HttpRequest) -> str:
     template = select(engine, section.name)
     if not is_stable(template.template):
         return str(template.render({"section": section}, request))
-    key = (template.template, section.name)
+    key = (template.template, section.name, section.title)
     if key not in section.html:
         section.html[key] = template.render({"section": section}, request)
     return section.html[key]

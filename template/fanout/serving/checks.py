@@ -87,7 +87,7 @@ def check_deployment(**_: Any) -> list[CheckMessage]:
         hint = "Set FORWARDED_ALLOW_IPS to the address of the proxy that brings https."
         messages.append(Info("http is not redirected to https.", hint=hint, id="fanout.I001"))
     if unset := _find_unset(on_homepage=False):
-        message = f"Not set, but no need of the homepage: {', '.join(unset)}."
+        message = f"Not set: {', '.join(unset)}. The homepage does not need them."
         messages.append(Warning(message, id="fanout.W003"))
     return messages
 
@@ -159,7 +159,10 @@ def _check_classes() -> list[CheckMessage]:
         trace = walk_tb(error.__traceback__)
         lines: list[Any] = [n for frame, n in trace if frame.f_globals.get("__name__") == module]
         line = lines[-1] if lines else getattr(error, "lineno", "?")
-        message = f"{module} cannot be imported: {type(error).__name__} in line {line}."
+        # Others may quote a value, which may be a secret.
+        named = isinstance(error, NameError | ImportError | AttributeError | SyntaxError)
+        said = f": {getattr(error, 'msg', error)}" if named else ""
+        message = f"{module} cannot be imported: {type(error).__name__} in line {line}{said}."
         return [Error(message, id="fanout.E004")]
     messages: list[CheckMessage] = []
     names = [cls.name for cls in classes]
@@ -170,7 +173,7 @@ def _check_classes() -> list[CheckMessage]:
         messages += [Error(f"{where}: {problem}", id="fanout.E004") for problem in problems]
         if cls.name not in listed:
             message = f"{where} is of the service {cls.name!r}, which no page lists."
-            hint = f"The homepage lists {', '.join(listed)}."
+            hint = f"The homepage lists {', '.join(listed)}: update it, or delete the class."
             messages.append(Warning(message, hint=hint, id="fanout.W001"))
     if "recco" in listed and "recco" not in names:
         message = "The service 'recco' is for whoever is logged in, but no class says so."

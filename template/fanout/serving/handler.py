@@ -84,14 +84,7 @@ class Handler(ASGIHandler):
                 mark_request(request)
             if error:
                 await self.send_response(error, send)
-            response = error or await self.respond(request, receive, send)
-            if not _must_tell(signals.request_finished, self.__class__):
-                if response:
-                    response.close()
-            elif response:
-                await sync_to_async(response.close)()
-            else:
-                await signals.request_finished.asend(sender=self.__class__)
+            await self._finish(error or await self.respond(request, receive, send))
 
     async def respond(self, request: Any, receive: Receive, send: Send) -> HttpResponseBase | None:
         """The response, sent; none if the visitor went away before there was one."""
@@ -109,6 +102,15 @@ class Handler(ASGIHandler):
         if errors:
             raise errors.exceptions[0] if len(errors.exceptions) == 1 else errors
         return response
+
+    async def _finish(self, response: HttpResponseBase | None) -> None:
+        if not _must_tell(signals.request_finished, self.__class__):
+            if response:
+                response.close()
+        elif response:
+            await sync_to_async(response.close)()
+        else:
+            await signals.request_finished.asend(sender=self.__class__)
 
     async def read_body(self, receive: Receive) -> Any:
         """The body of the request; none needs no file that could roll over to a disk."""

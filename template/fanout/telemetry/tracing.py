@@ -16,7 +16,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from fanout.calls.answer import Answer
 from fanout.calls.call import SAID, TIMEOUTS, Call
-from fanout.calls.mistake import BadAnswer
+from fanout.calls.mistake import BadAnswer, Mistake
 from fanout.calls.section import Section
 from fanout.calls.service import Service, services
 from fanout.calls.visit import Visit
@@ -87,7 +87,7 @@ class TracedCall(Call):
         with trace.use_span(self._span):
             section = super().fail(error, older)
         # Only sentences of our own: others may hold the URL, and so the viewer.
-        own = isinstance(error, SAID) and not isinstance(error, Paused)
+        own = isinstance(error, SAID) and not isinstance(error, Paused | Mistake)
         said = section.error if own else self._get_type(error)
         self._span.set_status(trace.StatusCode.ERROR, said)
         self._end(section.state, section.duration, **{"error.type": self._get_type(error)})

@@ -296,3 +296,44 @@ def test_nobody_waits_longer_for_the_token_of_others_than_a_call_may(
     assert ask(service, make_visit()).error == ""
     assert 29 < budgets[0] <= 30
     assert 19 < budgets[1] <= 20
+
+
+def test_who_had_less_time_for_the_token_costs_no_other_call(
+    echo: Echo, bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, real = make_banked(echo), coalescing.share
+    tries: list[object] = []
+
+    def share(key: Any, seconds: float, call: Any) -> Any:
+        if "auth" in key:
+            tries.append(key)
+            if len(tries) == 1:
+                raise TimeoutError  # the time of whoever asked
+        return real(key, seconds, call)
+
+    monkeypatch.setattr(module, "share", share)
+    assert fetch(service, make_visit()).error == ""
+    assert len(tries) == 2
+
+
+def test_nor_on_an_event_loop(echo: Echo, bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    service, real = make_banked(echo), coalescing.ashare
+    tries: list[object] = []
+
+    async def ashare(key: Any, *args: Any, **options: Any) -> Any:
+        if "auth" in key:
+            tries.append(key)
+            if len(tries) == 1:
+                raise TimeoutError
+        return await real(key, *args, **options)
+
+    monkeypatch.setattr(module, "ashare", ashare)
+    assert asyncio.run(afetch(service, make_visit())).error == ""
+    assert len(tries) == 2
+
+
+def test_a_token_that_says_no_time_holds_for_a_while(echo: Echo, ask: Ask, bank: Bank) -> None:
+    bank.said = {"expires_in": None}
+    service = make_banked(echo)
+    assert [ask(service, make_visit()).error for _ in range(2)] == ["", ""]
+    assert times(echo) == 1

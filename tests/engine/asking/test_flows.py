@@ -14,9 +14,10 @@ from starlette.responses import JSONResponse, Response
 from engine.asking.conftest import Ask, Asked, Echo
 from engine.conftest import make_service
 from engine.visitors import make_visit
-from fanout import ClientCredentials, Service
+from fanout import ClientCredentials, Secret, Service
 from fanout.calls.fetch import afetch, fetch
 from fanout.calls.last_good import last_good
+from fanout.calls.request import MAX_SENT
 
 WHO = "engine.conftest.Own.auth"
 SECRET = "s3cr3t"  # noqa: S105
@@ -56,6 +57,10 @@ def ask_as(who: str, ask: Ask, service: Service) -> str:
         return ask(service, make_visit()).title
     finally:
         visitor.reset(token)
+
+
+class Broken(Response):
+    """It ends before its end."""
 
 
 class OnBehalf(ClientCredentials):
@@ -240,3 +245,68 @@ def test_what_is_wrong_with_it_is_a_sentence(
     assert (section.state, section.error) == ("failed", error)
     assert len(echo.asked) == times
     assert SECRET not in caplog.text
+
+
+def test_nor_do_those_of_whom_it_speaks_only_after_a_refusal(echo: Echo, ask: Ask) -> None:
+    def insist(request: httpx.Request) -> Flow:
+        request.headers["X-App"] = "shop"
+        response = yield request
+        if response.status_code == 401:
+            request.headers["X-Visitor"] = visitor.get()
+            yield request
+
+    async def respond(asked: Asked) -> Response:
+        return await greet(asked) if asked.get("X-Visitor") else Response(status_code=401)
+
+    echo.respond = respond
+    service = make(echo, insist, cache_for=60.0)
+    assert ask_as("Ada", ask, service) == "Alpha"  # once, since others may wait for the same
+    assert [ask_as(who, ask, service) for who in ("Ada", "Bob", "Ada")] == ["Ada", "Bob", "Ada"]
+
+
+def test_a_flow_that_never_ends_is_a_mistake(echo: Echo, ask: Ask) -> None:
+    def insist(request: httpx.Request) -> Flow:
+        request.headers["X-Visitor"] = visitor.get()
+        while True:
+            yield httpx.Request("GET", request.url)
+
+    section = ask(make(echo, insist), make_visit())
+    assert section.error == f"{WHO} asks for more than {MAX_SENT} requests"
+    assert len(echo.asked) == MAX_SENT
+
+
+def test_what_it_asks_itself_is_not_masked_and_has_its_cookies(
+    echo: Echo, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OWN_KEY", "bookshop-client")
+
+    def log_in(request: httpx.Request) -> Flow:
+        response = yield httpx.Request("POST", f"{request.url}login")
+        request.headers["X-Visitor"] = f"{response.text} {response.cookies['sid']}"
+        yield request
+
+    async def respond(asked: Asked) -> Response:
+        said = Response("bookshop-client.7", headers={"Set-Cookie": "sid=8"})
+        return said if asked.target == "/login" else await greet(asked)
+
+    echo.respond = respond
+    service = make(echo, log_in, key=Secret("OWN_KEY"))
+    service.address = f"{echo.address}/"
+    section = ask(service, make_visit())
+    assert [asked.get("X-Visitor") for asked in echo.asked] == [[], ["bookshop-client.7 8"]]
+    assert section.title == "***.7 8"
+
+
+def test_what_it_asks_itself_by_post_is_not_asked_again(echo: Echo, ask: Ask) -> None:
+    def issue(request: httpx.Request) -> Flow:
+        yield httpx.Request("POST", f"{request.url}issue")
+        yield request
+
+    async def respond(asked: Asked) -> Response:
+        return Broken("{}", headers={"Content-Length": "1000"})
+
+    echo.respond = respond
+    service = make(echo, issue)
+    service.address = f"{echo.address}/"
+    assert ask(service, make_visit()).error.startswith("broke off")
+    assert [asked.target for asked in echo.asked] == ["/issue"]

@@ -54,7 +54,7 @@ METHODS: dict[str, dict[str, Any]] = {"GET": {}, "POST": {"request": post}}
 Ask = Callable[..., None]
 
 
-@pytest.fixture(params=["GET asgi", "GET wsgi", "POST asgi"])
+@pytest.fixture(params=["GET asgi", "POST wsgi"])
 def way(request: pytest.FixtureRequest) -> list[str]:
     """How beta is asked, and how the site is served; it takes minutes, so not each with each."""
     return str(request.param).split()

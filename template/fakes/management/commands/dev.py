@@ -4,7 +4,9 @@ import copy
 import os
 import socket
 from argparse import ArgumentParser
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -15,7 +17,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.urls import NoReverseMatch, reverse
 from uvicorn.config import LOGGING_CONFIG
-from uvicorn.supervisors import ChangeReload
+from uvicorn.supervisors.watchfilesreload import WatchFilesReload as ChangeReload
 
 from fakes.process import run_fakes
 from fanout.calls.service import services
@@ -44,9 +46,11 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0)
             _make_demo_user()
             os.environ["FAKES_URL"] = f"http://127.0.0.1:{port + 1}"
-            with run_fakes(port + 1) if faked else nullcontext():
+            with ExitStack() as fakes:
+                if faked:
+                    fakes.enter_context(run_fakes(port + 1))
                 self.announce(port, faked)
-                _serve_site(sock)
+                _serve_site(sock, fakes, port + 1 if faked else 0)
         self.stdout.write("Stopped.")
 
     def announce(self, port: int, faked: list[str]) -> None:
@@ -77,7 +81,25 @@ def _make_demo_user() -> None:
     model._default_manager.get_or_create(defaults={"password": make_password(DEMO)}, **name)
 
 
-def _serve_site(sock: socket.socket) -> None:
+class _Reload(ChangeReload):
+    """Starts the fakes anew too, if services change: they know names and classes."""
+
+    def __init__(self, *args: Any, fakes: ExitStack, port: int, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._fakes, self._port = fakes, port
+        names = settings.BASE_DIR / "config/generated.py"
+        self._files = {str(names), import_module(settings.FANOUT_CLASSES).__file__}
+
+    def should_restart(self) -> list[Path] | None:
+        changed = super().should_restart()
+        if self._port and {str(path) for path in changed or ()} & self._files:
+            self._fakes.close()
+            with suppress(CommandError):  # the site says what is wrong with its code
+                self._fakes.enter_context(run_fakes(self._port))
+        return changed
+
+
+def _serve_site(sock: socket.socket, fakes: ExitStack, port: int) -> None:
     """Serve the site from a process that starts anew when code changes; until Ctrl-C."""
     logging = copy.deepcopy(LOGGING_CONFIG)
     logging["loggers"]["uvicorn.error"]["level"] = "WARNING"  # requests and trouble, no chatter
@@ -87,4 +109,5 @@ def _serve_site(sock: socket.socket) -> None:
         reload=True,
         reload_dirs=[str(settings.BASE_DIR)],
     )
-    ChangeReload(config, target=uvicorn.Server(config).run, sockets=[sock]).run()
+    target = uvicorn.Server(config).run
+    _Reload(config, target=target, sockets=[sock], fakes=fakes, port=port).run()
