@@ -195,6 +195,15 @@ def templates(settings: Settings, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The time, which stands still."""
+    now = [1_000_000.0]
+    monkeypatch.setattr("time.time", lambda: now[0])
+    yield now
+    monkeypatch.undo()
+
+
 @pytest.fixture(params=VIEWS)
 def style(request: pytest.FixtureRequest) -> str:
     """Every style."""

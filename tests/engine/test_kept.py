@@ -2,7 +2,7 @@
 
 import gzip
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from contextvars import ContextVar
 from pathlib import Path
@@ -64,15 +64,6 @@ def upstream(monkeypatch: pytest.MonkeyPatch) -> Upstream:
     monkeypatch.setattr(module, "get_transport", lambda: upstream)
     monkeypatch.setattr(module, "get_async_transport", lambda: nullcontext(upstream))
     return upstream
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """The time, which stands still."""
-    now = [1_000_000.0]
-    monkeypatch.setattr("time.time", lambda: now[0])
-    yield now
-    monkeypatch.undo()
 
 
 @pytest.fixture(params=["blocking", "async"])

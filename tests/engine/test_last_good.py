@@ -1,6 +1,5 @@
 """The last good answer is kept, bounded, and written through to the cache now and then."""
 
-from collections.abc import Iterator
 from queue import Queue
 from threading import Event
 from typing import Any
@@ -58,15 +57,6 @@ def cache(monkeypatch: pytest.MonkeyPatch) -> Cache:
     monkeypatch.setattr(module, "caches", {"fanout": cache})
     monkeypatch.setattr(module, "is_shared", lambda: True)
     return cache
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """The time, which stands still."""
-    now = [1_000_000.0]
-    monkeypatch.setattr("time.time", lambda: now[0])
-    yield now
-    monkeypatch.undo()
 
 
 @pytest.fixture
