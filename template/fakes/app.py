@@ -19,10 +19,10 @@ from zlib import crc32
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, request_response
 
-from fakes.catalogue import get_answer
+from fakes.catalogue import find_book, get_answer
 from fakes.exchanges import Exchange, answers, describe, read_exchanges, respond, show
 from fakes.faults import get_fault, wait_for_disconnect
 from fakes.switchboard import Switchboard
@@ -83,6 +83,9 @@ def _answer(
             exchanges = read_exchanges(file)
         except ValueError as error:
             return _refuse(500, f"{where} {error}")
+    elif name == "book":
+        book = find_book(asked["path"].rstrip("/"))
+        return JSONResponse(book or {"detail": "There is no such book."}, 200 if book else 404)
     elif name in special:
         example = json.dumps([{**asked, "json": {}}])
         return _refuse(501, f"{name} calls or reads in its own way: write {where}, as {example}")

@@ -16,11 +16,6 @@ class Book:
     price: float
     shelf: str
 
-    @property
-    def key(self) -> str:
-        """The title as it stands in an address."""
-        return self.title.lower().replace(" ", "-").replace("'", "").replace(",", "")
-
 
 BOOKS = [
     Book("Nine Harbours", "Leila Okafor", 12.5, "sea"),

@@ -38,6 +38,22 @@ def get_answer(name: str, user: str, today: date) -> JsonObject:
     return _list_books(name.replace("_", " ").capitalize(), _pick(name, 6))
 
 
+def find_book(isbn: str) -> JsonObject | None:
+    """What is known of the book with that number, if there is one."""
+    books = {_number(book): book for book in BOOKS}
+    if not (book := books.get(isbn)):
+        return None
+    near = [other.title for other in BOOKS if other.shelf == book.shelf and other != book]
+    return {
+        "isbn": isbn,
+        "name": book.title,
+        "writer": {"name": book.author},
+        "about": f"From our {book.shelf} shelf, beside {near[0]} and {near[1]}.",
+        "price": {"amount": f"{book.price:.2f}", "currency": "GBP"},
+        "cover": draw_cover(book),
+    }
+
+
 def get_purchases(user: str) -> list[Book]:
     """The two books that a user has bought."""
     first = crc32(user.encode()) % len(BOOKS)
@@ -65,7 +81,7 @@ def _promote(today: date) -> JsonObject:
             {
                 "title": title,
                 "text": text,
-                "url": f"?shelf={shelf}",
+                "url": _link(book),
                 "image": draw_cover(book),
                 "badge": f"Until {_format(sunday)}",
             }
@@ -123,7 +139,7 @@ def _invite(today: date) -> JsonObject:
 
 def _introduce(today: date) -> JsonObject:
     items = [
-        {"title": book.author, "text": f"wrote {book.title}", "url": f"?author={book.key}"}
+        {"title": book.author, "text": f"wrote {book.title}", "url": _link(book)}
         for book in _pick("authors", 4)
     ]
     return {"title": "Authors to discover", "items": items}
@@ -176,9 +192,17 @@ def _show(book: Book) -> dict[str, str]:
         "title": book.title,
         "author": book.author,
         "price": _price(book.price),
-        "url": f"?book={book.key}",
+        "url": _link(book),
         "image": draw_cover(book),
     }
+
+
+def _link(book: Book) -> str:
+    return f"/books/{_number(book)}/"
+
+
+def _number(book: Book) -> str:
+    return str(BOOKS.index(book) + 1)
 
 
 def _price(amount: float) -> str:

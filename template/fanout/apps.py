@@ -3,7 +3,8 @@
 from django.apps import AppConfig
 from django.core import checks
 
-from fanout.serving.checks import REFUSALS, check_deployment, check_handler
+from fanout.pages.page import check_pages
+from fanout.serving import checks as ours
 
 
 class FanoutConfig(AppConfig):
@@ -12,6 +13,7 @@ class FanoutConfig(AppConfig):
     name = "fanout"
 
     def ready(self) -> None:
-        for check in (*REFUSALS, check_handler):
-            checks.register(check)
-        checks.register(check_deployment, deploy=True)
+        refusals = (ours.check_production, ours.check_key, ours.check_options, ours.check_urls)
+        for check in (*refusals, ours.check_static_files, ours.check_handler, check_pages):
+            checks.register(check, ours.TAG)
+        checks.register(ours.check_deployment, deploy=True)

@@ -29,9 +29,10 @@ from fanout.calls.answer import readings
 from fanout.calls.last_good import last_good
 from fanout.calls.service import Service, get_classes, get_service
 from fanout.calls.transport import TRANSPORTS
+from fanout.pages.page import Page
 from fanout.pages.response import PageResponse
 from fanout.pages.streaming import StreamedPageResponse
-from homepage.views import VIEWS
+from homepage.views import HOME, VIEWS
 
 ENDLESS = {"fault=hang", "fault=trickle"}
 
@@ -115,6 +116,12 @@ def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with ThreadPoolExecutor(2) as threads:
         monkeypatch.setattr(last_good, "_threads", threads)
         yield
+
+
+@pytest.fixture(autouse=True)
+def only_the_homepage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No page but that one, whose services are what a test says."""
+    monkeypatch.setattr(Page, "known", {HOME})
 
 
 @pytest.fixture

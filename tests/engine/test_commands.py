@@ -73,7 +73,7 @@ def test_dev_starts_the_fakes_anew_when_classes_change(tmp_path: Path) -> None:
     classes = PROJECT / "classes_of_a_test.py"  # in the folder that is watched
     text = "from engine.settings import *\n\nFANOUT_CLASSES = 'classes_of_a_test'\n"
     port = find_free_ports()
-    address = f"http://127.0.0.1:{port + 1}/book/"
+    address = f"http://127.0.0.1:{port + 1}/shelf/"
     try:
         classes.write_text("from fanout import Service\n", encoding="utf-8")
         with run_commands(tmp_path, text, {}) as manage:
@@ -82,7 +82,7 @@ def test_dev_starts_the_fakes_anew_when_classes_change(tmp_path: Path) -> None:
             assert httpx.get(f"http://127.0.0.1:{port}/", timeout=20).is_success  # it is watching
             assert httpx.get(address, timeout=20).status_code == 404
             with classes.open("a", encoding="utf-8") as file:
-                file.write("class Book(Service): pass\n")
+                file.write("class Shelf(Service): pass\n")
             read_until(process, "Reloading")
             assert httpx.get(address, timeout=20).json()["items"]
             press_ctrl_c(process)
@@ -128,14 +128,14 @@ from fanout import Service
 FANOUT_CLASSES = __name__
 
 
-class Book(Service):
+class Shelf(Service):
     pass
 """
     port = find_free_ports()
     with run_commands(tmp_path, text, {}) as manage:
         process = manage("fakes", "--port", str(port))
         read_until(process, "Ctrl-C")
-        assert httpx.get(f"http://127.0.0.1:{port}/book/", timeout=20).json()["items"]
+        assert httpx.get(f"http://127.0.0.1:{port}/shelf/", timeout=20).json()["items"]
         press_ctrl_c(process)
 
 

@@ -13,6 +13,7 @@ from pytest_django import Settings
 from fanout.calls.section import Section
 from fanout.calls.visit import get_visit
 from fanout.pages.response import PageResponse
+from homepage.views import HOME
 
 HOSTILE = "</h2><script>alert('&')</script>"
 
@@ -34,7 +35,7 @@ def respond(rf: RequestFactory, *sections: Section) -> PageResponse:
     request = rf.get("/")
     request.user = AnonymousUser()
     shown = sections or (make_section("alpha"), make_section("beta"))
-    return PageResponse(get_visit(request), "home.html", "sync", shown)
+    return PageResponse(get_visit(request), HOME, "sync", shown)
 
 
 def test_what_a_service_says_is_shown_as_text(rf: RequestFactory) -> None:

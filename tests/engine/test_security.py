@@ -52,7 +52,7 @@ def production(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Productio
 
 @pytest.mark.parametrize(("proxy", "said"), [("10.0.0.1", ""), ("", "fanout.I001")])
 def test_the_checks_of_a_deployment_have_no_warning(tmp_path: Path, proxy: str, said: str) -> None:
-    variables = {**ENVIRONMENT, "FORWARDED_ALLOW_IPS": proxy}
+    variables = {**ENVIRONMENT, "BOOK_URL": "http://book.test/", "FORWARDED_ALLOW_IPS": proxy}
     with run_commands(tmp_path, SETTINGS, variables) as manage:
         process = manage("check", "--deploy", "--fail-level", "WARNING")
         printed, _ = process.communicate(timeout=50)

@@ -28,7 +28,7 @@ def test_headers_of_a_complete_page(get: Get, style: str, settings: Settings) ->
     headers = get(style).headers
     assert headers["X-Fanout-Complete"] == "true"
     assert headers["Cache-Control"] == "private"
-    assert headers["Vary"] == "Cookie"
+    assert headers["Vary"] == "Accept, Cookie"
     timings = [entry.split(";dur=") for entry in headers["Server-Timing"].split(", ")]
     assert [name for name, _ in timings] == [*settings.FANOUT_SERVICES, "total"]
     assert all(float(duration) >= 0 for _, duration in timings)

@@ -198,7 +198,10 @@ def test_a_stale_answer_is_shown_to_nobody_else(
     assert [section.state for section in get(style).page.sections] == ["failed", "stale"]
 
 
-@pytest.mark.parametrize("match", [None, ResolverMatch(print, (), {"isbn": "9"})])
+@pytest.mark.parametrize(
+    "match",
+    [None, ResolverMatch(print, (), {"isbn": "9", "page": 1}, captured_kwargs={"isbn": "9"})],
+)
 def test_a_visit_knows_the_arguments_in_the_path(match: ResolverMatch | None) -> None:
     made = make_visit()
     made.request.resolver_match = match

@@ -1,9 +1,12 @@
 """What a service wants to see before it answers: secrets of the environment, and tokens."""
 
+import json
+import re
 import time
 from collections.abc import Generator
+from html import escape
 from typing import Any, overload
-from urllib.parse import quote_plus
+from urllib.parse import quote, quote_plus
 
 import httpx
 from environs import env
@@ -46,6 +49,23 @@ class Secret:
             raise Unset(f"{self.variable} is not set")
         service.__dict__[self._name] = value = self.value or "fake"
         return value
+
+
+def get_secrets(cls: type) -> list[Secret]:
+    """Those that a class declares."""
+    attributes = (getattr(cls, name) for name in dir(cls))
+    return [attribute for attribute in attributes if isinstance(attribute, Secret)]
+
+
+def spell(value: str) -> set[bytes]:
+    """A secret as it may stand in text, an address, JSON, HTML and `repr`; none for an empty one."""
+    bits = value.encode(errors="surrogateescape")
+    quoted = {quote(bits, safe=""), quote(bits), quote_plus(bits)}
+    quoted |= {re.sub("%..", lambda found: found[0].lower(), text) for text in quoted}
+    texts = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+    texts |= {text.replace("/", r"\/") for text in texts}  # as PHP has it
+    forms = {value, repr(value)[1:-1], escape(value), *quoted, *texts}
+    return {form.encode(errors="surrogateescape") for form in forms if form}
 
 
 class ClientCredentials(httpx.Auth):

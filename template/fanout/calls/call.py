@@ -18,7 +18,7 @@ from fanout.calls.headers import REQUEST_ID, read_directives
 from fanout.calls.last_good import MAX_STALE, Key, last_good, make_done
 from fanout.calls.mistake import BadAnswer, Mistake
 from fanout.calls.request import Prepared, Talk, prepare
-from fanout.calls.section import Section, State
+from fanout.calls.section import GONE, Section, State
 from fanout.calls.service import MASKED, Service
 from fanout.calls.visit import Visit
 from fanout.policies.breaker import Paused, Unwell, Verdict
@@ -26,7 +26,6 @@ from fanout.policies.bulkhead import Full
 from fanout.policies.deadline import NEARLY, SHARE
 
 MAX_FRESH = 3600.0  # seconds for which a service may ask that its answer saves calls
-GONE = (404, 410)  # answers, not failures: what was is no more
 TIMEOUTS = (TimeoutError, httpx.TimeoutException)
 SAID = (BadAnswer, Unwell, Paused, Full)  # errors whose messages are sentences of ours
 logger = logging.getLogger("fanout")
@@ -180,7 +179,6 @@ class Call:
             state=state,
             start=self._start,
             duration=self._elapsed(),
-            required=self.service.required,
             error=error,
             status=answer.status if answer else None,
             age=answer.age if answer else 0.0,

@@ -26,33 +26,24 @@ from fanout.telemetry import load_tracing
 
 def fetch(service: Service, visit: Visit) -> Section:
     """Call `service`, blocking this thread. Never raises: what goes wrong is a failed section."""
-    call = _start(service, visit)
-    try:
-        answer = call.find_known()
-        if answer is None:
-            answer = share(call.flight, call.seconds, partial(_call, call))
-        return call.succeed(answer)
-    except Exception as error:
-        return _fall_back(call, error, visit.deadline.budget(CACHE_SECONDS))
+    section = visit.sections[service.name] = _fetch(_start(service, visit), visit)
+    return section
 
 
 async def afetch(service: Service, visit: Visit) -> Section:
-    """Call `service`, leaving the event loop to others. Raises nothing but a cancellation."""
-    call = _start(service, visit)
+    """Call `service`, leaving the event loop to others. Raises nothing but a cancellation.
+
+    What it comes `after` is awaited first, if that was begun before.
+    """
+    arrival = visit.arrivals[service.name] = asyncio.Event()
     try:
-        try:
-            answer = call.find_known()
-            if answer is None:
-                # pyreqwest goes on with a call that nobody waits for; so it counts, and is of use.
-                stop = settings.FANOUT_TRANSPORT != "pyreqwest"
-                make = partial(_acall, call)
-                answer = await ashare(call.flight, call.seconds, make, stop=stop)
-            return call.succeed(answer)
-        except Exception as error:
-            return await _afall_back(call, error, visit.deadline.budget(CACHE_SECONDS))
-    except asyncio.CancelledError:
-        call.abandon()
-        raise
+        for needed in service.after:
+            if needed in visit.arrivals:
+                await visit.arrivals[needed].wait()
+        section = visit.sections[service.name] = await _afetch(_start(service, visit), visit)
+        return section
+    finally:
+        arrival.set()
 
 
 async def afetch_as_completed(
@@ -67,6 +58,33 @@ async def afetch_as_completed(
         for task in calls:
             task.cancel()
         await asyncio.wait(calls)
+
+
+def _fetch(call: Call, visit: Visit) -> Section:
+    try:
+        answer = call.find_known()
+        if answer is None:
+            answer = share(call.flight, call.seconds, partial(_call, call))
+        return call.succeed(answer)
+    except Exception as error:
+        return _fall_back(call, error, visit.deadline.budget(CACHE_SECONDS))
+
+
+async def _afetch(call: Call, visit: Visit) -> Section:
+    try:
+        try:
+            answer = call.find_known()
+            if answer is None:
+                # pyreqwest goes on with a call that nobody waits for; so it counts, and is of use.
+                stop = settings.FANOUT_TRANSPORT != "pyreqwest"
+                make = partial(_acall, call)
+                answer = await ashare(call.flight, call.seconds, make, stop=stop)
+            return call.succeed(answer)
+        except Exception as error:
+            return await _afall_back(call, error, visit.deadline.budget(CACHE_SECONDS))
+    except asyncio.CancelledError:
+        call.abandon()
+        raise
 
 
 # With frames of their own: those in the traceback of an error may outlive it for long, with all that

@@ -95,8 +95,12 @@ class Talk:
 def prepare(service: Service, visit: Visit) -> Prepared | None:
     """What `service` is sent in `visit`; None if there is nothing to ask.
 
-    Raises InvalidURL, or Mistake.
+    Raises InvalidURL, or BadAnswer.
     """
+    for needed in service.after:
+        section = visit.sections.get(needed)
+        if section is None or section.state == "failed":
+            raise BadAnswer(f"needs {needed}")
     if type(service).request is Service.request:
         prepared = _prepare_plain(service, service.identify(visit))
     else:

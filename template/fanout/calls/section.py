@@ -14,6 +14,7 @@ MAX_ITEMS = 1000  # more would keep the template, and with it every other page, 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
+GONE = (404, 410)  # statuses that are answers, not failures: what was is no more
 State = Literal["ok", "stale", "failed"]
 
 
@@ -26,7 +27,6 @@ class Section:
     state: State
     start: float
     duration: float
-    required: bool = False
     error: str = ""  # why the call failed: for logs and developers, not for visitors
     status: int | None = None  # of the service's answer
     age: float = 0.0  # of the answer

@@ -1,25 +1,23 @@
 """A service: a backend that pages call. All that is said about one stands in its class."""
 
-import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache, cached_property
-from html import escape
+from graphlib import TopologicalSorter
 from importlib import import_module
 from inspect import iscoroutinefunction
 from typing import Annotated, Any, get_args, get_type_hints
-from urllib.parse import quote, quote_plus
 
 import httpx
 from django.conf import settings
 from environs import env
 
-from fanout.calls.auth import Secret
+from fanout.calls.auth import get_secrets, spell
 from fanout.calls.mistake import BadAnswer, Mistake, name
-from fanout.calls.section import read_json
+from fanout.calls.section import GONE, read_json
 from fanout.calls.visit import Visit
 from fanout.policies.breaker import Breaker
 from fanout.policies.bulkhead import Bulkhead
@@ -50,6 +48,12 @@ STATUSES: Kind = (
 )
 
 
+NAMES: Kind = (
+    'a tuple of names of services, such as ("profile",)',
+    lambda v: isinstance(v, tuple) and all(isinstance(name, str) for name in v),
+)
+
+
 class Service:
     """A backend, its options, and what this process knows of it from its calls so far.
 
@@ -59,7 +63,8 @@ class Service:
     name: str  # `new_books` for a class `NewBooks` that says no other
     timeout: Annotated[float, SECONDS] = 1.0  # the most one call may take
     personal: Annotated[bool, FLAG] = False  # gets `?user=<id>` of the viewer, if there is one
-    required: Annotated[bool, FLAG] = False  # without it the page is a 503
+    required: Annotated[bool, FLAG] = False  # without it there is no page that says no other
+    after: Annotated[tuple[str, ...], NAMES] = ()  # whose sections `request` needs
     stale_for: Annotated[float, PERIOD] = 300.0  # how old an answer may be if a call fails
     cache_for: Annotated[float, PERIOD] = 0.0  # how old an answer may be to save a call
     empty: Annotated[tuple[int, ...], STATUSES] = (204,)  # that say that there is nothing to show
@@ -112,8 +117,9 @@ class Service:
         try:
             return make_url(self.address)
         except httpx.InvalidURL:
-            variable = f"{self.name.upper()}_URL"
-            raise BadAnswer(f"cannot be called: {variable} is no http(s) address") from None
+            unset = "is no http(s) address" if self.address else "is not set"
+            message = f"cannot be called: {self.name.upper()}_URL {unset}"
+            raise BadAnswer(message, None if self.address else GONE[0]) from None
 
     @property
     def faked(self) -> bool:
@@ -154,16 +160,8 @@ class Service:
     @cached_property
     def secrets(self) -> list[bytes]:
         """Their values, also as they stand in an address, JSON, HTML and `repr`; longest first."""
-        forms: set[str] = set()
-        for value in (secret.value for secret in get_secrets(type(self))):
-            bits = value.encode(errors="surrogateescape")
-            quoted = {quote(bits, safe=""), quote(bits), quote_plus(bits)}
-            quoted |= {re.sub("%..", lambda found: found[0].lower(), text) for text in quoted}
-            texts = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
-            texts |= {text.replace("/", r"\/") for text in texts}  # as PHP has it
-            forms |= {value, repr(value)[1:-1], escape(value), *quoted, *texts}
-        encoded = (form.encode(errors="surrogateescape") for form in forms if form)
-        return sorted(encoded, key=len, reverse=True)
+        spellings = [spell(secret.value) for secret in get_secrets(type(self))]
+        return sorted(set().union(*spellings), key=len, reverse=True)
 
 
 def make_url(text: str | httpx.URL) -> httpx.URL:
@@ -175,12 +173,6 @@ def make_url(text: str | httpx.URL) -> httpx.URL:
     return url.copy_with(query=url.query.replace(b"'", b"%27")) if b"'" in url.query else url
 
 
-def get_secrets(cls: type[Service]) -> list[Secret]:
-    """Those that a class declares."""
-    attributes = (getattr(cls, name) for name in dir(cls))
-    return [attribute for attribute in attributes if isinstance(attribute, Secret)]
-
-
 @cache
 def get_service(cls: type[Service], name: str, address: str) -> Service:
     """The one in this process of this class, name and address."""
@@ -189,9 +181,24 @@ def get_service(cls: type[Service], name: str, address: str) -> Service:
 
 def services(*, everywhere: bool = False) -> list[Service]:
     """Those of the homepage, in the order of sections; or first those, then all with a class."""
-    classes: dict[str, Any] = {cls.name: cls for cls in get_classes(settings.FANOUT_CLASSES)}
-    names = dict.fromkeys([*settings.FANOUT_SERVICES, *(classes if everywhere else ())])
-    return [get_service(classes.get(name, Service), name, _get_address(name)) for name in names]
+    classes = get_classes(settings.FANOUT_CLASSES) if everywhere else ()
+    return find_services([*settings.FANOUT_SERVICES, *classes])
+
+
+def find_services(chosen: Iterable[type[Service] | str]) -> list[Service]:
+    """The services of classes, or of names; those of a name without a class are plain."""
+    known: dict[str, Any] = {cls.name: cls for cls in get_classes(settings.FANOUT_CLASSES)}
+    pairs = [(c, known.get(c, Service)) if isinstance(c, str) else (c.name, c) for c in chosen]
+    return [get_service(cls, name, _get_address(name)) for name, cls in dict(pairs).items()]
+
+
+def put_in_order(services: list[Service]) -> list[Service]:
+    """The same, each after those whose sections it needs. Raises graphlib.CycleError."""
+    if not any(service.after for service in services):
+        return services
+    known = {service.name: service for service in services}
+    graph = {s.name: [name for name in s.after if name in known] for s in services}
+    return [known[name] for name in TopologicalSorter(graph).static_order()]
 
 
 def _get_address(name: str) -> str:

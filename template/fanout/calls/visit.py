@@ -5,6 +5,7 @@ waits would keep one.
 """
 
 import logging
+from asyncio import Event
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Union
 
@@ -16,6 +17,7 @@ from django.http import HttpRequest
 from django.utils.translation import get_language
 
 from fanout.calls.headers import REQUEST_ID, make_headers
+from fanout.calls.section import Section
 from fanout.policies.deadline import Deadline, time_limit
 
 if TYPE_CHECKING:  # a model, which nobody may import before the apps are ready
@@ -35,12 +37,14 @@ class Visit:
     headers: httpx.Headers  # of every call
     viewer_unknown: bool = False  # somebody may be logged in, but the database did not say who
     language: str = field(default_factory=lambda: get_language() or settings.LANGUAGE_CODE)
+    sections: dict[str, Section] = field(default_factory=dict)  # made so far, by name
+    arrivals: dict[str, Event] = field(default_factory=dict)  # of those that are being made
 
     @property
     def kwargs(self) -> dict[str, Any]:
         """The arguments in the path of the page."""
-        match = self.request.resolver_match
-        return match.kwargs if match else {}
+        match: Any = self.request.resolver_match
+        return (match and match.captured_kwargs) or {}
 
 
 def get_visit(request: HttpRequest) -> Visit:

@@ -1,14 +1,17 @@
-"""The HTML of a section, made once for all pages that show the same answer in the same way."""
+"""A section in HTML, made once for all pages that show the same answer in the same way; or in JSON."""
 
 import logging
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Any
 
 from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest
-from django.template import engines
-from django.template.loader import select_template
+from django.template import TemplateDoesNotExist, engines
+from django.template.loader import get_template, select_template
 from django.templatetags.static import static
 from django.urls import reverse
 from jinja2 import Environment, nodes
@@ -26,23 +29,51 @@ STABLE = {"name", "title", "items", "data"}  # what a section has of its answer 
 def show_section(
     section: Section, request: HttpRequest, *, strict: bool = False
 ) -> tuple[Section, str]:
-    """The section and its HTML; without, and failed, if its template raises. If `strict`, so does this."""
-    if section.state == "failed":
-        return section, ""
+    """The section and its HTML; failed if its template raises. If `strict`, so does this.
+
+    A failed section has no HTML, unless it has a template for that.
+    """
     try:
         return section, render_section(section, request)
     except Exception:
         if strict:
             raise
         logger.exception("%s has a template that fails", section.name)
-        return replace(section, state="failed", error="has a template that fails"), ""
+        failed = replace(section, state="failed", error="has a template that fails", data={})
+        return failed, "" if section.state == "failed" else show_section(failed, request)[1]
+
+
+def encode_section(
+    section: Section, request: HttpRequest, *, strict: bool = False
+) -> tuple[Section, str]:
+    """The section and its JSON; failed if that cannot say what `read` gives. If `strict`, it raises."""
+    own = {"state": section.state, "status": section.status, "age": round(section.age, 3)}
+    try:
+        shown = {**section.data, **own, "title": section.title, "items": section.items}
+        return section, _json.encode(shown)
+    except (TypeError, ValueError, RecursionError):
+        if strict:
+            raise
+        logger.exception("%s has what JSON cannot say", section.name)
+        failed = replace(section, state="failed", error="has what JSON cannot say", data={})
+        return encode_section(failed, request)
+
+
+class _JsonEncoder(DjangoJSONEncoder):
+    def default(self, value: Any) -> Any:
+        return dict(value) if isinstance(value, Mapping) else super().default(value)
+
+
+_json = _JsonEncoder(ensure_ascii=False, allow_nan=False)
 
 
 def render_section(section: Section, request: HttpRequest) -> str:
     """The section's HTML, made by its own template or by the default one; raises what that raises."""
     engine: Any = engines["jinja2"]
     select = _select_template.__wrapped__ if engine.env.auto_reload else _select_template
-    template = select(engine, section.name)
+    template = select(engine, section.name, failed=section.state == "failed")
+    if not template:
+        return ""
     if not is_stable(template.template):
         return str(template.render({"section": section}, request))
     key = (template.template, section.name, section.title)
@@ -52,8 +83,13 @@ def render_section(section: Section, request: HttpRequest) -> str:
 
 
 @cache
-def _select_template(engine: Any, name: str) -> Any:
-    return select_template([f"sections/{name}.html", "sections/default.html"], using=engine.name)
+def _select_template(engine: Any, name: str, *, failed: bool) -> Any:
+    if not failed:
+        names = [f"sections/{name}.html", "sections/default.html"]
+        return select_template(names, using=engine.name)
+    with suppress(TemplateDoesNotExist):
+        return get_template(f"sections/{name}.failed.html", using=engine.name)
+    return None
 
 
 @lru_cache(1000)  # a template that is loaded anew, since its file has changed, is another one

@@ -1,27 +1,33 @@
-"""A page, and the response that shows it."""
+"""What becomes of a page, and the response that shows it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.http import HttpResponse, HttpResponseBase
+from django.core.handlers.exception import response_for_exception
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.template.loader import render_to_string
+from django.utils.cache import patch_vary_headers
 
 from fanout.calls.headers import REQUEST_ID
-from fanout.calls.section import Section
+from fanout.calls.section import GONE, Section
 from fanout.calls.visit import Visit
-from fanout.pages.rendering import show_section
+from fanout.pages.page import Page
+from fanout.pages.rendering import encode_section, show_section
 
 RETRY_AFTER = 5  # seconds; most paused services are tried again by then
+JSON, HTML = "application/json", "text/html"
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """The outcome of all calls for one visitor, in the order of the services."""
+class Outcome:
+    """What became of a page: the outcome of all its calls for one visitor, in its order."""
 
     style: str
     sections: tuple[Section, ...]
     duration: float  # seconds, from the start of the visit to the end of the last call
+    required: Collection[str] = ()  # names
     viewer_unknown: bool = False  # the visit's
 
     @property
@@ -36,22 +42,40 @@ class Page:
 
     @property
     def status(self) -> int:
-        """The HTTP status: 503 if a required section is missing, or all of them are; else 200."""
-        needed = any(section.required for section in self.missing)
-        return 503 if needed or len(self.missing) == len(self.sections) else 200
+        """The HTTP status: what `find_gone` finds, 503 if a required section or all are missing, or 200."""
+        needed = any(section.name in self.required for section in self.missing)
+        broken = needed or len(self.missing) == len(self.sections)
+        return find_gone(self.sections, self.required) or (503 if broken else 200)
+
+
+def find_gone(sections: Iterable[Section], required: Collection[str]) -> int | None:
+    """404 or 410 if a required service says that; else None."""
+    failed = [s.status for s in sections if s.state == "failed" and s.name in required]
+    return next((status for status in failed if status in GONE), None)
 
 
 class PageResponse(HttpResponse):
-    """A page with its headers; `page` is what it shows."""
+    """A page with its headers, as HTML or as JSON; `page` is what became of it."""
 
-    def __init__(self, visit: Visit, template: str, style: str, made: Iterable[Section]) -> None:
+    def __init__(self, visit: Visit, page: Page, style: str, made: Iterable[Section]) -> None:
         waited = visit.deadline.elapsed()
-        rendered = [show_section(s, visit.request, strict=settings.DEBUG) for s in made]
+        as_json = wants_json(visit.request)
+        show = encode_section if as_json else show_section
+        places = {service.name: place for place, service in enumerate(page.sections)}
+        ordered = sorted(made, key=lambda section: places.get(section.name, len(places)))
+        rendered = [show(section, visit.request, strict=settings.DEBUG) for section in ordered]
         shown = tuple(section for section, _ in rendered)
-        self.page = Page(style, shown, waited, visit.viewer_unknown)
-        context = make_context(self.page, visit, sections=rendered)
-        html = render_to_string(template, context, visit.request, using="jinja2")
-        super().__init__(html, status=self.page.status)
+        self.page = Outcome(style, shown, waited, page.required, visit.viewer_unknown)
+        # Of a page that is not there, the site has one of its own.
+        self.gone = self.page.status in GONE and not as_json
+        super().__init__(status=self.page.status, content_type=JSON if as_json else None)
+        if as_json:
+            texts = (f'"{section.name}": {text}' for section, text in rendered)
+            complete = "true" if self.page.complete else "false"
+            self.content = f'{{"complete": {complete}, "sections": {{{", ".join(texts)}}}}}'
+        elif not self.gone:
+            context = make_context(self.page, visit, sections=rendered)
+            self.content = render_to_string(page.template, context, visit.request, using="jinja2")
         set_headers(self, visit)
         lasting = self.page.complete and not visit.viewer
         self.headers["Cache-Control"] = "private" if lasting else "no-store"
@@ -59,7 +83,34 @@ class PageResponse(HttpResponse):
         self.headers["X-Fanout-Complete"] = "true" if self.page.complete else "false"
 
 
-def make_context(page: Page, visit: Visit, **more: object) -> dict[str, object]:
+def show_page(visit: Visit, page: Page, style: str, made: Iterable[Section]) -> PageResponse:
+    """The response of a view that blocks its thread."""
+    response = PageResponse(visit, page, style, made)
+    if response.gone:
+        response.content = _show_gone(visit.request)
+    return response
+
+
+async def ashow_page(visit: Visit, page: Page, style: str, made: Iterable[Section]) -> PageResponse:
+    """The response of an async view."""
+    response = PageResponse(visit, page, style, made)
+    if response.gone:
+        response.content = await sync_to_async(_show_gone)(visit.request)
+    return response
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """Whether a visitor prefers JSON to HTML; browsers do not, nor who takes anything."""
+    return request.get_preferred_type([HTML, JSON]) == JSON
+
+
+def _show_gone(request: HttpRequest) -> bytes:
+    """What the site shows where there is no page; it may ask the database."""
+    error = Http404("A required service says that there is nothing.")
+    return bytes(response_for_exception(request, error).content)
+
+
+def make_context(page: Outcome, visit: Visit, **more: object) -> dict[str, object]:
     """What a page's template gets."""
     return {"page": page, "viewer": visit.viewer, "compare": settings.FANOUT_COMPARE, **more}
 
@@ -67,11 +118,12 @@ def make_context(page: Page, visit: Visit, **more: object) -> dict[str, object]:
 def set_headers(response: HttpResponseBase, visit: Visit) -> None:
     """Set the headers that do not depend on what is on the page."""
     response.headers[REQUEST_ID] = visit.headers[REQUEST_ID]
+    patch_vary_headers(response, ["Accept"])
     if response.status_code == 503:
         response.headers["Retry-After"] = str(RETRY_AFTER)
 
 
-def make_timings(page: Page, total: float) -> str:
+def make_timings(page: Outcome, total: float) -> str:
     """Milliseconds of each call and of all, as in https://www.w3.org/TR/server-timing/."""
     timings = [
         f"{s.name};dur={s.duration * 1000:.1f}" + (f";desc={s.state}" if s.state != "ok" else "")

@@ -12,38 +12,56 @@ from django.template.loader import get_template, render_to_string
 from django.utils.safestring import SafeString
 
 from fanout.calls.section import Section
-from fanout.calls.service import services
 from fanout.calls.visit import Visit
+from fanout.pages.page import Page
 from fanout.pages.rendering import show_section
-from fanout.pages.response import Page, make_context, make_timings, set_headers
+from fanout.pages.response import (
+    Outcome,
+    PageResponse,
+    ashow_page,
+    find_gone,
+    make_context,
+    make_timings,
+    set_headers,
+    wants_json,
+)
 
 Sections = AsyncGenerator[Section, None]
 CUT = SafeString("<!-- sections -->")  # where the page is parted to let them in
 
 
 async def stream_page(
-    visit: Visit, template: str, style: str, arriving: Sections
-) -> "StreamedPageResponse":
-    """The response, once its status is known: when every required service has answered."""
-    required = {service.name for service in services() if service.required}
+    visit: Visit, page: Page, style: str, arriving: Sections
+) -> "PageResponse | StreamedPageResponse":
+    """The response, once its status is known: when every required service has answered.
+
+    JSON, and what says that there is no page, is in one piece.
+    """
+    required = {service.name for service in page.sections}
+    if not wants_json(visit.request):
+        required &= page.required
     arrived: list[Section] = []
     while not required <= {section.name for section in arrived}:
         arrived.append(await anext(arriving))
-    return StreamedPageResponse(visit, template, style, arrived, arriving)
+    if wants_json(visit.request) or find_gone(arrived, page.required):
+        await arriving.aclose()
+        return await ashow_page(visit, page, style, arrived)
+    return StreamedPageResponse(visit, page, style, arrived, arriving)
 
 
 class StreamedPageResponse(StreamingHttpResponse):
     """A page in parts. `page` is what has been sent; a section that has not arrived yet is empty."""
 
     def __init__(
-        self, visit: Visit, template: str, style: str, arrived: list[Section], arriving: Sections
+        self, visit: Visit, page: Page, style: str, arrived: list[Section], arriving: Sections
     ) -> None:
-        self._visit, self._template = visit, template
+        self._visit, self._template = visit, page.template
         self._waiting = {
             s.name: Section(name=s.name, title=s.title, state="ok", start=0.0, duration=0.0)
-            for s in services()
+            for s in page.sections
         }
-        self.page = Page(style, tuple(self._waiting.values()), 0.0, visit.viewer_unknown)
+        waiting = tuple(self._waiting.values())
+        self.page = Outcome(style, waiting, 0.0, page.required, visit.viewer_unknown)
         first = "".join(map(self._add, arrived))
         shell, _ = self._render()
         self._parts = self._stream(shell + first, arriving)

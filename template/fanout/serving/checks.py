@@ -16,13 +16,15 @@ from django.core.files.storage import storages
 from django.test.utils import override_settings
 from django.utils.module_loading import import_string
 
+from fanout.calls.auth import get_secrets
 from fanout.calls.mistake import BadAnswer
 from fanout.calls.section import is_safe_link
-from fanout.calls.service import SECONDS, Service, find_problems, get_classes, get_secrets, services
+from fanout.calls.service import SECONDS, Service, find_problems, get_classes, services
 from fanout.calls.transport import TRANSPORTS
 from fanout.serving.handler import MADE_FROM
 
 KEY = "DJANGO_SECRET_KEY"
+TAG = "fanout"  # of the checks that a server makes before it starts
 
 
 def check_production(**_: Any) -> list[CheckMessage]:
@@ -57,7 +59,7 @@ def check_urls(**_: Any) -> list[CheckMessage]:
 
 
 def check_options(**_: Any) -> list[CheckMessage]:
-    """fanout.E004: settings and classes of services are in order. fanout.W001: they are of pages."""
+    """fanout.E004: settings and classes of services are in order."""
     wrong = []
     words, accepts = SECONDS
     if not accepts(settings.FANOUT_DEADLINE):
@@ -117,12 +119,10 @@ def check_handler(**_: Any) -> list[CheckMessage]:
 
 def refuse_unready() -> None:
     """Raise ImproperlyConfigured, naming everything at once, unless this site may be served."""
-    if problems := [p for check in REFUSALS for p in check() if p.is_serious()]:
+    if problems := [p for p in run_checks(tags=[TAG]) if p.is_serious()]:
+        problems.sort(key=lambda problem: problem.id or "")
         sentences = (sentence for p in problems for sentence in (p.msg, p.hint))
         raise ImproperlyConfigured(" ".join(filter(None, sentences)))
-
-
-REFUSALS = (check_production, check_key, check_options, check_urls, check_static_files)
 
 
 def _find_missing() -> list[str]:
@@ -171,10 +171,6 @@ def _check_classes() -> list[CheckMessage]:
         if names.count(cls.name) > 1:
             problems.append(f"another class has the name {cls.name!r}, too.")
         messages += [Error(f"{where}: {problem}", id="fanout.E004") for problem in problems]
-        if cls.name not in listed:
-            message = f"{where} is of the service {cls.name!r}, which no page lists."
-            hint = f"The homepage lists {', '.join(listed)}: update it, or delete the class."
-            messages.append(Warning(message, hint=hint, id="fanout.W001"))
     if "recco" in listed and "recco" not in names:
         message = "The service 'recco' is for whoever is logged in, but no class says so."
         hint = f"Write into {module}: class Recco(Service): personal = True"

@@ -201,7 +201,8 @@ def test_a_class_may_add_to_what_a_plain_service_does(echo: Echo, ask: Ask) -> N
 
 @pytest.mark.parametrize("address", ["", "shop", "ftp://a.test/"])
 def test_a_service_without_an_address_is_a_sentence(ask: Ask, address: str) -> None:
-    error = "cannot be called: ALPHA_URL is no http(s) address"
+    wrong = "is no http(s) address" if address else "is not set"
+    error = f"cannot be called: ALPHA_URL {wrong}"
     assert ask(make_service("alpha", address), make_visit()).error == error
     assert ask(make(address, "GET", "/"), make_visit()).error == error
 

@@ -49,7 +49,7 @@ from fanout.calls.section import Section, State
 from fanout.calls.service import Service, find_problems
 from fanout.calls.visit import Visit
 from fanout.pages.rendering import show_section
-from fanout.pages.response import Page
+from fanout.pages.response import Outcome
 from fanout.policies import deadline
 from fanout.policies.breaker import Breaker, Paused, Unwell
 from fanout.policies.bulkhead import Bulkhead
@@ -882,11 +882,12 @@ def test_a_page_is_a_503_without_what_it_needs_or_all_and_complete_if_all_is_ok(
     states: list[tuple[State, bool]],
 ) -> None:
     sections = [
-        Section(name="alpha", title="", state=state, required=required, start=0.0, duration=0.0)
-        for state, required in states
+        Section(name=str(n), title="", state=state, start=0.0, duration=0.0)
+        for n, (state, _) in enumerate(states)
     ]
-    page = Page(style="sync", sections=tuple(sections), duration=0.0)
+    required = {str(n) for n, (_, required) in enumerate(states) if required}
+    page = Outcome("sync", tuple(sections), 0.0, required)
     shown = [section for section in sections if section.state in ("ok", "stale")]
-    needed = [section for section in sections if section.required]
+    needed = [section for section in sections if section.name in required]
     assert page.status == (200 if shown and all(s in shown for s in needed) else 503)
     assert page.complete == all(section.state == "ok" for section in sections)
