@@ -32,6 +32,7 @@ class Contestant:
     answers: str = ""  # "new/" if a service never says the same twice
     ours: bool = True
     daily: bool = False  # also measured in the short mode
+    depth: int = 1  # services one after another, at most, on the way to the whole page
 
     def get_command(self, port: int) -> list[str]:
         """What starts it."""
@@ -77,6 +78,7 @@ GATHER_ALONE = Contestant(
 NAIVE = Contestant("naive", (*SITE, *ENTRY), measured(style="naive"), daily=True)
 SYNC = Contestant("sync", (*SITE, *ENTRY), measured(style="sync"), daily=True)
 STREAM = Contestant("stream", (*SITE, *ENTRY), measured(style="stream"), daily=True)
+CHAIN = Contestant("gather, a chain of 3", (*SITE, *ENTRY), measured(chain="true"), depth=3)
 THREADS = Contestant("a thread per call", (*SITE, *ENTRY), measured(), "/threads/")
 DJANGO = Contestant(
     "gather, all of Django's own",

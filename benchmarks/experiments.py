@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.contestants import (
+    CHAIN,
     CONTESTANTS,
     DJANGO,
     GATHER,
@@ -151,15 +152,16 @@ def measure_latency(scale: Scale) -> dict[int, Rounds]:
         contestants += [c for c in CONTESTANTS if c in (THREADS, STARLETTE, GO)]
     for count in COUNTS if scale.everybody else COUNTS[:2]:  # 32 take their time
         rounds: Rounds = defaultdict(lambda: defaultdict(list))
+        chain = [CHAIN] if count == COUNTS[1] else []
         with prepare(count) as fakes:
             for _ in range(scale.rounds):
-                for contestant in contestants:
+                for contestant in contestants + chain:
                     slow = contestant in (NAIVE, SYNC)
                     pages = max(2, scale.pages // count) if slow else scale.pages
                     with serve(contestant, fakes.ports, LATENCY_MS) as server:
                         page = median(time_pages(server.port, server.path, pages))
                     slowest, together = _time_services(fakes, scale.pages)
-                    over = page - (together if slow else slowest)
+                    over = page - (together if slow else contestant.depth * slowest)
                     rounds[contestant.name]["page_ms"].append(page)
                     rounds[contestant.name]["over_ms"].append(over)
                     rounds[contestant.name]["over_share"].append(page / together - 1)

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks import generation
 from benchmarks.contestants import (
     ARTICLE,
+    CHAIN,
     FASTAPI,
     GATHER,
     GATHER_ALONE,
@@ -68,9 +69,9 @@ def show_throughput(rounds: Rounds) -> str:
 
 
 def show_latency(latency: Mapping[int, Rounds]) -> str:
-    """By the number of services; over what their way of waiting has to take."""
+    """By the number of services; over what their way of waiting has to take, at least."""
     return show_table(
-        ("", "services", "page ms", "ms over the slowest, or over the sum"),
+        ("", "services", "page ms", "ms over the slowest, the chain or the sum"),
         (
             (name, str(count), str(of(found["page_ms"])), str(of(found["over_ms"])))
             for count, rounds in latency.items()
@@ -160,6 +161,9 @@ def find_targets(results: Mapping[str, Any]) -> Iterator[Target]:
         yield at_most(
             f"{count} services: ms over the slowest, p50", goal, of(rounds[GATHER.name]["over_ms"])
         )
+        if CHAIN.name in rounds:
+            over = of(rounds[CHAIN.name]["over_ms"])
+            yield at_most(f"{count} services, 3 in a chain: ms over the longest path, p50", 5, over)
         for contestant in (SYNC, NAIVE):
             shares = [100 * share for share in rounds[contestant.name]["over_share"]]
             yield at_most(f"{count} services: {contestant.name}, % over their sum", 5, of(shares))

@@ -12,6 +12,9 @@ FANOUT_STYLE = os.environ.get("MEASURED_STYLE", FANOUT_STYLE)
 if os.environ.get("MEASURED_COALESCE") == "false":
     Service.coalesce = False
 
+if os.environ.get("MEASURED_CHAIN") == "true":
+    FANOUT_CLASSES = "measured.chain"
+
 if os.environ.get("MEASURED_MIDDLEWARE") == "django":
     MIDDLEWARE = [
         "django.middleware.security.SecurityMiddleware",

@@ -7,10 +7,9 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from fanout.calls.fetch import fetch
-from fanout.calls.service import services
 from fanout.calls.visit import get_visit
 from fanout.pages.response import PageResponse
-from homepage.views import TEMPLATE
+from homepage.views import HOME
 
 threads = ThreadPoolExecutor(256)  # 32 pages in flight, 8 calls each
 
@@ -19,5 +18,5 @@ threads = ThreadPoolExecutor(256)  # 32 pages in flight, 8 calls each
 def home(request: HttpRequest) -> HttpResponseBase:
     """The thread of the page waits for those of its calls."""
     visit = get_visit(request)
-    sections = list(threads.map(lambda service: fetch(service, visit), services()))
-    return PageResponse(visit, TEMPLATE, "sync", sections)
+    sections = list(threads.map(lambda service: fetch(service, visit), HOME.services))
+    return PageResponse(visit, HOME, "sync", sections)

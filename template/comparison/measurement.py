@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
+from typing import NamedTuple
 
 import httpx
 from django.core.management.base import CommandError
@@ -16,10 +17,18 @@ from comparison.runs import format_ms, get_p95
 
 CLAIMS = {"sync": "sum", "naive": "sum", "gather": "slowest", "stream": "slowest"}
 WORDS = {"sum": "the sum of the services", "slowest": "the slowest service"}
+AS_IT_IS = "page"  # in place of a style, for a view of one's own, which may wait in any way
 TOLERANCE = 0.1  # of that time: how much more or less a page may take, and
 SLACK = 0.010  # seconds beside that for each section: rendering takes some in development
 
 Timings = dict[str, tuple[float, str]]  # seconds and state, of each service and of the `total`
+
+
+class Part(NamedTuple):
+    """A service of the page; parts stand after those that they come after."""
+
+    required: bool = False
+    after: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +52,7 @@ class Measurement:
     pages_per_second: float
     total: float  # of a page, without the way to the visitor
     sum: float  # of a page's services
-    slowest: float  # of them
+    slowest: float  # of them, with those that it comes after
     slowest_required: float
     over_sum: float  # what a page took more than its services
     over_slowest: float
@@ -55,12 +64,13 @@ class Measurement:
     @property
     def claimed(self) -> float:
         """What a page of this style waits for."""
-        return self.sum if CLAIMS[self.style] == "sum" else self.slowest
+        return self.sum if CLAIMS.get(self.style) == "sum" else self.slowest
 
     @property
     def complaint(self) -> str:
         """What is not as claimed, if anything."""
-        claim = CLAIMS[self.style]
+        if not (claim := CLAIMS.get(self.style)):
+            return ""
         over = self.over_sum if claim == "sum" else self.over_slowest
         if abs(over) > TOLERANCE * self.claimed + SLACK * self.sections:
             than = f"{abs(over) / self.claimed:.0%} {'more' if over > 0 else 'less'} than"
@@ -93,7 +103,7 @@ def read_timings(text: str) -> Timings:
 async def measure(
     client: httpx.AsyncClient,
     path: str,
-    required: Mapping[str, bool],
+    parts: Mapping[str, Part],
     advance: Callable[[], None],
     style: str,
     pages: int,
@@ -110,7 +120,7 @@ async def measure(
 
     begin = perf_counter()
     await asyncio.gather(*[take_turns() for _ in range(min(pages, at_once))])
-    return summarize(style, samples, required, perf_counter() - begin)
+    return summarize(style, samples, parts, perf_counter() - begin)
 
 
 async def _get(client: httpx.AsyncClient, path: str) -> Sample:
@@ -137,9 +147,9 @@ async def _get(client: httpx.AsyncClient, path: str) -> Sample:
 
 
 def summarize(
-    style: str, samples: Sequence[Sample], required: Mapping[str, bool], seconds: float
+    style: str, samples: Sequence[Sample], parts: Mapping[str, Part], seconds: float
 ) -> Measurement:
-    """The figures of pages that took `seconds` together; `required` says of each service if it is.
+    """The figures of pages that took `seconds` together; `parts` are their services.
 
     Raises CommandError if no page says its times.
     """
@@ -149,12 +159,11 @@ def summarize(
         raise CommandError(f"{style} cannot be measured: {describe(problems)}.")
     whole = sorted(round(sample.whole, 6) for sample in timed)
     totals = [sample.timings["total"][0] for sample in timed]
-    pages = [{name: v.timings[name] for name in required if name in v.timings} for v in timed]
+    pages = [{name: v.timings[name] for name in parts if name in v.timings} for v in timed]
     sums = [sum(time for time, _ in page.values()) for page in pages]
-    slowest = [max((time for time, _ in page.values()), default=0.0) for page in pages]
-    needed = [
-        max((page[name][0] for name in page if required[name]), default=0.0) for page in pages
-    ]
+    ends = [_find_ends(page, parts) for page in pages]
+    slowest = [max(end.values(), default=0.0) for end in ends]
+    needed = [max((end[n] for n in end if parts[n].required), default=0.0) for end in ends]
     states = Counter(state for page in pages for _, state in page.values())
     return Measurement(
         style=style,
@@ -168,11 +177,19 @@ def summarize(
         slowest_required=_median(needed),
         over_sum=_median(t - s for t, s in zip(totals, sums, strict=True)),
         over_slowest=_median(t - s for t, s in zip(totals, slowest, strict=True)),
-        sections=len(required),
+        sections=max(map(len, pages)),
         failed_sections=states["failed"],
         stale_sections=states["stale"],
         problems=dict(problems),
     )
+
+
+def _find_ends(page: Timings, parts: Mapping[str, Part]) -> dict[str, float]:
+    """When each service is done if none waits for another without need, in seconds."""
+    ends: dict[str, float] = {}
+    for name, (seconds, _) in page.items():
+        ends[name] = seconds + max((ends.get(n, 0.0) for n in parts[name].after), default=0.0)
+    return ends
 
 
 def _median(seconds: Iterable[float]) -> float:
@@ -186,6 +203,8 @@ def describe(problems: Mapping[str, int]) -> str:
 
 def judge(measurements: Sequence[Measurement]) -> tuple[bool | None, str]:
     """Whether all that is claimed holds, None if that cannot be told, and a line that says it."""
+    if not any(m.style in CLAIMS for m in measurements):
+        return None, "The view of this page is its own, so there is no style to hold it to."
     total = median(m.sum for m in measurements)
     slowest = median(m.slowest for m in measurements)
     failed = any(m.failed_sections for m in measurements)

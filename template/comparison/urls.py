@@ -1,11 +1,15 @@
-"""The comparison and the homepage in every style: in development, or where FANOUT_COMPARE is on."""
+"""The comparison, and pages in every style: in development, or where FANOUT_COMPARE is on."""
 
 from django.conf import settings
 from django.urls import path
 
-from comparison.views import compare
+from comparison.views import compare, show
 from homepage.views import VIEWS
 
 _styles = [path(f"{style}/", view, name=f"compare-{style}") for style, view in VIEWS.items()]
 
-urlpatterns = [path("", compare, name="compare"), *_styles] if settings.FANOUT_COMPARE else []
+_others = path("<slug:style>/<path:address>", show)
+
+urlpatterns = [path("", compare, name="compare"), *_styles, _others]
+if not settings.FANOUT_COMPARE:
+    urlpatterns = []

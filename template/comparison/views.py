@@ -1,13 +1,17 @@
 """An async view that shows the styles side by side, and what each of them took."""
 
 from statistics import median
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import resolve
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods
 
 from comparison.runs import add_run, format_ms, get_p95, recall_runs, round_up
+from homepage.views import VIEWS
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -30,3 +34,14 @@ async def compare(request: HttpRequest) -> HttpResponse:
         "viewer": user if user.is_authenticated else None,
     }
     return render(request, "compare.html", context, using="jinja2")
+
+
+async def show(request: HttpRequest, style: str, address: str) -> Any:
+    """The page that has this address, in another style."""
+    match = request.resolver_match = resolve(f"/{address}")
+    if style not in VIEWS or match.func not in VIEWS.values():
+        raise Http404
+    view = VIEWS[style]
+    return await (view if iscoroutinefunction(view) else sync_to_async(view))(
+        request, **match.kwargs
+    )

@@ -14,17 +14,21 @@ from typing import Any
 
 import httpx
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.management import CommandError, call_command
+from django.test import AsyncClient, Client
 from pytest_django import Settings
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from comparison.management.commands import compare
-from comparison.measurement import Measurement, judge
+from comparison.measurement import AS_IT_IS, Measurement, judge
 from engine.conftest import serve
 from engine.test_measurement import HELD, MEASURED, TIMINGS, change
 from fakes import process
-from homepage.views import VIEWS
+from fakes.catalogue import find_book
+from homepage.services import Book
+from homepage.views import BOOK, VIEWS
 
 SETTINGS = """
 from engine.settings import *
@@ -113,6 +117,76 @@ def test_every_style_is_measured_through_the_real_server(
             assert measured["pages_per_second"] > 0
     assert "Sections failed" in found["verdict"]
     assert [p.returncode for p in started] == [0]
+
+
+def test_any_page_is_measured_in_every_style(
+    tmp_path: Path,
+    fakes: str,
+    two_services: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "own_settings.py").write_text(SETTINGS.format(fakes=fakes), encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "own_settings")
+    monkeypatch.setattr(BOOK, "_chosen", (Book, "alpha", "beta"))
+    with serve(JSONResponse(find_book("9")), lifespan="off") as address:
+        monkeypatch.setenv("BOOK_URL", f"{address}/")
+        found = json.loads(
+            run("--json", "--pages", "4", "--concurrency", "2", "--path", "books/9/")
+        )
+    assert found["services"] == ["book", "alpha", "beta"]
+    assert list(found["styles"]) == list(VIEWS)
+    for style in found["styles"].values():
+        assert style["alone"]["sections"] == 3
+        assert style["alone"]["slowest_required"] > 0
+        assert style["alone"]["failed_sections"] == compare.ALONE
+        assert style["together"]["problems"] == {}
+
+
+def test_a_view_of_ones_own_is_measured_as_it_is(
+    tmp_path: Path,
+    fakes: str,
+    two_services: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "own_settings.py").write_text(SETTINGS.format(fakes=fakes), encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "own_settings")
+    monkeypatch.setattr(compare, "VIEWS", {})  # so that the homepage's is another one
+    found = json.loads(run("--json", "--pages", "4", "--concurrency", "2"))
+    assert found["holds"] is None
+    assert list(found["styles"]) == [AS_IT_IS]
+    assert found["styles"][AS_IT_IS]["alone"]["sections"] == 2
+    assert found["styles"][AS_IT_IS]["claim"] is None
+
+
+def test_a_page_that_is_not_there_is_one_clear_line(two_services: Callable[..., None]) -> None:
+    with pytest.raises(
+        CommandError, match=r"^There is no page /nowhere/: .*, such as /books/9/\.$"
+    ):
+        run("--path", "nowhere/")
+
+
+@pytest.mark.parametrize("style", VIEWS)
+def test_the_comparison_shows_any_page(
+    style: str, interface: str, client: Client, async_client: AsyncClient, settings: Settings
+) -> None:
+    settings.FANOUT_CLASSES = "homepage.services"
+    with serve(JSONResponse(find_book("9")), lifespan="off") as address:
+        settings.FANOUT_URLS = {**dict.fromkeys(("promo", "recco"), address), "book": f"{address}/"}
+        path = f"/compare/{style}/books/9/"
+        if interface == "wsgi":
+            response: Any = client.get(path)
+        else:
+            response = async_to_sync(async_client.get)(path)
+    assert response.status_code == 200
+    assert response.page.sections[0].title == "Bees in the Wall"
+    assert response.page.style == ("sync" if (style, interface) == ("stream", "wsgi") else style)
+
+
+@pytest.mark.parametrize("path", ["quick/books/9/", "gather/nowhere/", "gather/accounts/login/"])
+def test_it_shows_nothing_else(path: str, client: Client) -> None:
+    assert client.get(f"/compare/{path}").status_code == 404
 
 
 def test_a_server_that_does_not_start_says_why(stand_in: Callable[[str], None]) -> None:
@@ -253,7 +327,7 @@ def test_pages_are_asked_for_as_by_a_proxy(
         await Response("page", headers={"Server-Timing": TIMINGS})(scope, receive, send)
 
     with serve(record, lifespan="off") as address:
-        alone, together = asyncio.run(compare._visit(f"{address}/", 1, 1))
+        alone, together = asyncio.run(compare._visit(f"{address}/", *compare._find_page("/"), 1, 1))
     assert [m.style for m in alone] == [m.style for m in together] == list(VIEWS)
     assert set(asked) == {(f"/compare/{style}/", host, "identity") for style in VIEWS}
 
@@ -262,7 +336,7 @@ def test_people_get_a_table_bars_and_one_line(
     monkeypatch: pytest.MonkeyPatch, two_services: Callable[..., None]
 ) -> None:
     together = change(0, stale_sections=7, problems={"status 503": 2, "ReadTimeout": 1})
-    monkeypatch.setattr(compare, "_measure", lambda pages, at_once: (HELD, together))
+    monkeypatch.setattr(compare, "_measure", lambda *_: (HELD, together))
     monkeypatch.setenv("COLUMNS", "80")
     printed = run()
     lines = printed.splitlines()
@@ -281,5 +355,5 @@ def test_people_get_a_table_bars_and_one_line(
 def test_columns_that_have_nothing_to_say_are_left_out(
     monkeypatch: pytest.MonkeyPatch, two_services: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(compare, "_measure", lambda pages, at_once: (HELD, HELD))
+    monkeypatch.setattr(compare, "_measure", lambda *_: (HELD, HELD))
     assert "stale" not in run()

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError
 from starlette.responses import RedirectResponse, Response
 
-from comparison.measurement import Measurement, judge, measure, read_timings
+from comparison.measurement import AS_IT_IS, Measurement, Part, judge, measure, read_timings
 from engine.conftest import serve
 
 TIMINGS = "alpha;dur=150.0, beta;dur=50.0;desc=failed, total;dur=152.0"
@@ -31,14 +31,16 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
     await response(scope, receive, send)
 
 
+PARTS = {"alpha": Part(), "beta": Part(required=True), "gamma": Part()}
+
+
 def get_pages(style: str, pages: int = 3, at_once: int = 2) -> tuple[Measurement, int]:
     """The measurement of pages by hand, and how often it reported."""
     advanced: list[None] = []
 
     async def get(address: str) -> Measurement:
         async with httpx.AsyncClient(base_url=address, trust_env=False) as client:
-            required = {"alpha": False, "beta": True, "gamma": False}
-            arguments = (client, f"/compare/{style}/", required, lambda: advanced.append(None))
+            arguments = (client, f"/compare/{style}/", PARTS, lambda: advanced.append(None))
             return await measure(*arguments, "gather", pages, at_once)
 
     with serve(answer, lifespan="off") as address:
@@ -54,6 +56,19 @@ def test_a_page_says_its_times_in_a_header_or_at_its_end(style: str) -> None:
     assert (measured.over_sum, measured.over_slowest) == (-0.048, 0.002)
     assert (measured.failed_sections, measured.stale_sections) == (3, 0)
     assert measured.problems == ({"status 503": 3} if style == "503" else {})
+
+
+def test_who_comes_after_another_takes_its_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PARTS, "beta", Part(required=True, after=("alpha", "elsewhere")))
+    measured, _ = get_pages("header")
+    assert (measured.sections, measured.sum, measured.slowest) == (2, 0.2, 0.2)
+    assert measured.slowest_required == 0.2
+
+
+def test_a_view_of_ones_own_is_held_to_nothing() -> None:
+    own = change(0, style=AS_IT_IS)[0]
+    assert own.complaint == ""
+    assert judge([own])[0] is None
 
 
 @pytest.mark.parametrize(

@@ -39,11 +39,10 @@ class Page:
         """The same, each after those whose sections it needs."""
         return put_in_order(self.sections)
 
-    @property
-    def required(self) -> set[str]:
-        """The names of those that it cannot be without."""
+    def find_required(self, services: Iterable[Service]) -> set[str]:
+        """The names of those of its services that it cannot be without."""
         if self._required is None:
-            return {service.name for service in self.sections if service.required}
+            return {service.name for service in services if service.required}
         return self._required
 
     def find_problems(self, known: Collection[str]) -> Iterator[str]:
@@ -53,7 +52,7 @@ class Page:
             if isinstance(name, str) and name not in known:
                 there = ", ".join(sorted(known))
                 yield f"The page {self.template} lists {name!r}, which is no service; there are {there}."
-        for name in sorted(self.required - listed.keys()):
+        for name in sorted((self._required or set()) - listed.keys()):
             yield f"The page {self.template} requires {name!r}, which it does not list."
         for service in listed.values():
             for name in service.after:

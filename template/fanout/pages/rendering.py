@@ -14,7 +14,7 @@ from django.template import TemplateDoesNotExist, engines
 from django.template.loader import get_template, select_template
 from django.templatetags.static import static
 from django.urls import reverse
-from jinja2 import Environment, nodes
+from jinja2 import Environment, Template, nodes
 from jinja2.filters import FILTERS
 from jinja2.meta import find_referenced_templates, find_undeclared_variables
 from jinja2.tests import TESTS
@@ -119,6 +119,28 @@ def is_stable(template: Any) -> bool:
         and all(environment.filters.get(name) is FILTERS.get(name) for name in filters)
         and all(environment.tests.get(name) is TESTS.get(name) for name in tests)
     )
+
+
+def render_block(template: Template, name: str, variables: dict[str, object]) -> str:
+    """One block of a template, which may be of one that it extends; nothing if there is none."""
+    find = _find_parents.__wrapped__ if template.environment.auto_reload else _find_parents
+    context = template.new_context(variables)
+    for parent in find(template):
+        for block, render in parent.blocks.items():  # as Jinja does when it renders `extends`
+            context.blocks.setdefault(block, []).append(render)
+    return "".join(context.blocks[name][0](context)) if name in context.blocks else ""
+
+
+@lru_cache(1000)
+def _find_parents(template: Template) -> list[Template]:
+    """The templates that this one extends, nearest first."""
+    environment: Any = template.environment
+    source, _, _ = environment.loader.get_source(environment, template.name)
+    extends: Any = environment.parse(source).find(nodes.Extends)
+    if not extends or not isinstance(extends.template, nodes.Const):
+        return []
+    parent = environment.get_template(extends.template.value)
+    return [parent, *_find_parents(parent)]
 
 
 class _Environment(Environment):

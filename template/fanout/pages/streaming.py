@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from fanout.calls.section import Section
 from fanout.calls.visit import Visit
 from fanout.pages.page import Page
-from fanout.pages.rendering import show_section
+from fanout.pages.rendering import render_block, show_section
 from fanout.pages.response import (
     Outcome,
     PageResponse,
@@ -37,13 +37,13 @@ async def stream_page(
 
     JSON, and what says that there is no page, is in one piece.
     """
-    required = {service.name for service in page.sections}
-    if not wants_json(visit.request):
-        required &= page.required
+    services, whole = page.sections, wants_json(visit.request)
+    required = page.find_required(services)
+    first = {service.name for service in services} if whole else required
     arrived: list[Section] = []
-    while not required <= {section.name for section in arrived}:
+    while not first <= {section.name for section in arrived}:
         arrived.append(await anext(arriving))
-    if wants_json(visit.request) or find_gone(arrived, page.required):
+    if whole or find_gone(arrived, required):
         await arriving.aclose()
         return await ashow_page(visit, page, style, arrived)
     return StreamedPageResponse(visit, page, style, arrived, arriving)
@@ -56,12 +56,13 @@ class StreamedPageResponse(StreamingHttpResponse):
         self, visit: Visit, page: Page, style: str, arrived: list[Section], arriving: Sections
     ) -> None:
         self._visit, self._template = visit, page.template
+        services = page.sections
         self._waiting = {
             s.name: Section(name=s.name, title=s.title, state="ok", start=0.0, duration=0.0)
-            for s in page.sections
+            for s in services
         }
         waiting = tuple(self._waiting.values())
-        self.page = Outcome(style, waiting, 0.0, page.required, visit.viewer_unknown)
+        self.page = Outcome(style, waiting, 0.0, page.find_required(services), visit.viewer_unknown)
         first = "".join(map(self._add, arrived))
         shell, _ = self._render()
         self._parts = self._stream(shell + first, arriving)
@@ -97,8 +98,7 @@ class StreamedPageResponse(StreamingHttpResponse):
         self.page = replace(self.page, sections=tuple(sections), duration=duration)
         template: Any = get_template(self._template, using="jinja2")
         context = make_context(self.page, self._visit, sections=[(section, html)], slot=True)
-        block = template.template.blocks["sections"]
-        return "".join(block(template.template.new_context(context)))
+        return render_block(template.template, "sections", context)
 
     def _render(self) -> tuple[str, str]:
         """The page before its sections, and after them."""

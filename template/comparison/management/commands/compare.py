@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -16,13 +16,22 @@ import httpx
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
-from django.urls import reverse
+from django.urls import Resolver404, resolve, reverse
 
-from comparison.measurement import CLAIMS, Measurement, describe, judge, measure, show_ms
+from comparison.measurement import (
+    AS_IT_IS,
+    CLAIMS,
+    Measurement,
+    Part,
+    describe,
+    judge,
+    measure,
+    show_ms,
+)
 from fakes.process import find_port, run_fakes, run_server
-from fanout.calls.service import services
+from fanout.calls.service import find_services, services
 from fanout.serving.checks import refuse_unready
-from homepage.views import VIEWS
+from homepage.views import HOME, VIEWS
 
 ALONE = 5  # pages, one at a time: what they waited for is no matter of how busy the machine is
 
@@ -37,6 +46,7 @@ class Command(BaseCommand):
         """How much to measure, and for whom."""
         parser.add_argument("--pages", default=200, help="of each style; the default is 200")
         parser.add_argument("--concurrency", default=10, help="pages at once; the default is 10")
+        parser.add_argument("--path", default="/", help="of the page; the default is the homepage")
         parser.add_argument("--json", action="store_true", help="for programs; times in seconds")
 
     def handle(self, **options: Any) -> None:
@@ -49,20 +59,22 @@ class Command(BaseCommand):
             refuse_unready()
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from None
+        paths, parts = _find_page(options["path"])
         for name in ("SIGTERM", "SIGHUP"):  # they end all of it, as Ctrl-C does
             signal.signal(getattr(signal, name, signal.SIGTERM), signal.default_int_handler)
         try:
-            alone, together = _measure(pages, at_once)
+            alone, together = _measure(paths, parts, pages, at_once)
         except KeyboardInterrupt:
             raise CommandError("Stopped, with all that was started.", returncode=130) from None
         holds, verdict = judge(alone)
-        count, mode = len(services()), ", in development mode" if settings.DEBUG else ""
+        mode = ", in development mode" if settings.DEBUG else ""
         if options["json"]:
             found = {
+                "path": options["path"],
                 "pages": pages,
                 "concurrency": at_once,
                 "development": settings.DEBUG,
-                "services": [service.name for service in services()],
+                "services": [*parts],
                 "styles": _list_styles(alone, together, known=holds is not None),
                 "holds": holds,
                 "verdict": verdict,
@@ -70,7 +82,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(found, indent=2))
             return
         self.stdout.write(
-            f"{count} service{'s' if count > 1 else ''}, {pages} pages of each style, "
+            f"{len(parts)} service{'s' if len(parts) > 1 else ''}, {pages} pages of each style, "
             f"{at_once} at once{mode}\n{_draw(alone, together)}\n{verdict}"
         )
 
@@ -81,7 +93,7 @@ def _list_styles(
     """What `--json` says of each style; None for what cannot be known."""
     return {
         one.style: {
-            "claim": CLAIMS[one.style],
+            "claim": CLAIMS.get(one.style),
             "holds": not one.complaint if known else None,
             "alone": asdict(one),
             "together": asdict(many),
@@ -96,20 +108,42 @@ def _read_count(name: str, text: object) -> int:
     return int(str(text))
 
 
-def _measure(pages: int, at_once: int) -> tuple[list[Measurement], list[Measurement]]:
+def _find_page(address: str) -> tuple[dict[str, str], dict[str, Part]]:
+    """Where the page is in every style, or as it is if its view is its own; and its services."""
+    address = f"/{address.lstrip('/')}"
+    try:
+        match = resolve(address)
+    except Resolver404:
+        message = f"There is no page {address}: --path is one of this site, such as /books/9/."
+        raise CommandError(message) from None
+    if match.func not in VIEWS.values():
+        return {AS_IT_IS: address}, {s.name: Part() for s in services(everywhere=True)}
+    page = match.kwargs.get("page", HOME)
+    paths = {style: f"{reverse('home')}compare/{style}{address}" for style in VIEWS}
+    required = page.find_required(page.services)
+    return paths, {s.name: Part(s.name in required, s.after) for s in page.services}
+
+
+def _measure(
+    paths: Mapping[str, str], parts: Mapping[str, Part], pages: int, at_once: int
+) -> tuple[list[Measurement], list[Measurement]]:
     """Every style, first a page at a time, then so many; through a server that then ends."""
-    faked = any(service.faked for service in services())
+    faked = any(service.faked for service in find_services(parts))
     port = find_port()
     variables = {"FAKES_URL": f"http://127.0.0.1:{port}"} if faked else {}
     with (
         run_fakes(port) if faked else nullcontext(),
         run_server(FANOUT_COMPARE="true", **variables) as address,
     ):
-        return asyncio.run(_visit(address, pages, at_once))
+        return asyncio.run(_visit(address, paths, parts, pages, at_once))
 
 
 async def _visit(
-    address: str, pages: int, at_once: int
+    address: str,
+    paths: Mapping[str, str],
+    parts: Mapping[str, Part],
+    pages: int,
+    at_once: int,
 ) -> tuple[list[Measurement], list[Measurement]]:
     """One style after another: so they share neither calls nor the processor."""
     from rich.console import Console
@@ -118,7 +152,6 @@ async def _visit(
     host = (settings.ALLOWED_HOSTS or [""])[0].lstrip(".*") or "127.0.0.1"
     # As from a proxy that ends https; unpacked, since a streamed page is looked into.
     headers = {"Host": host, "X-Forwarded-Proto": "https", "Accept-Encoding": "identity"}
-    required = {service.name: service.required for service in services()}
     limits = httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once)
     console = Console(stderr=True)
     alone, together = [], []
@@ -126,10 +159,9 @@ async def _visit(
         base_url=address, headers=headers, limits=limits, timeout=60, trust_env=False
     ) as client:
         with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            for style in VIEWS:
+            for style, path in paths.items():
                 task = progress.add_task(style, total=ALONE + at_once + pages)
-                path = f"{reverse('home')}compare/{style}/"  # off in this process, maybe
-                run = partial(measure, client, path, required, partial(progress.advance, task))
+                run = partial(measure, client, path, parts, partial(progress.advance, task))
                 await run(style, at_once, at_once)  # makes connections and threads
                 alone.append(await run(style, ALONE, 1))
                 together.append(await run(style, pages, at_once))
