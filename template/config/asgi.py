@@ -2,7 +2,7 @@
 
 import os
 
-from fanout.serving.asgi import get_asgi_application
+from fanout.serving.entries import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 

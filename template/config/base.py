@@ -140,7 +140,7 @@ CACHES: dict[str, dict[str, Any]] = {
 }
 
 # Django's, but the one that makes new hashes holds no connection to the database meanwhile.
-PASSWORD_HASHERS = ["fanout.serving.passwords.PBKDF2PasswordHasher"] + [
+PASSWORD_HASHERS = ["fanout.serving.throttle.PBKDF2PasswordHasher"] + [
     name for name in global_settings.PASSWORD_HASHERS if not name.endswith(".PBKDF2PasswordHasher")
 ]
 

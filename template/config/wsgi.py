@@ -2,7 +2,7 @@
 
 import os
 
-from fanout.serving.wsgi import get_wsgi_application
+from fanout.serving.entries import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 

@@ -23,8 +23,7 @@ from pytest_django import Settings
 
 from config import base
 from fanout.serving import handler as module
-from fanout.serving import wsgi
-from fanout.serving.handler import IDLE, Handler
+from fanout.serving.handler import IDLE, Handler, WSGIHandler
 from fanout.serving.middleware import FORMS
 
 TOKEN = "a" * 32
@@ -286,7 +285,7 @@ def ask_in(interface: str, path: str, content_type: str, body: bytes) -> tuple[i
         browser = RequestFactory(SERVER_NAME="127.0.0.1", HTTP_COOKIE=f"csrftoken={TOKEN}")
         environ = browser.generic("POST", path, body).environ | {"CONTENT_TYPE": content_type}
         started: list[Any] = []
-        handler: Any = wsgi.Handler()
+        handler: Any = WSGIHandler()
         answer = asyncio.to_thread(handler, environ, lambda *line: started.extend(line))
         parts = asyncio.run(answer)  # in a thread that is not the test's, as in servers
         return int(started[0][:3]), b"".join(parts).decode()

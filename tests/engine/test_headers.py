@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from engine.conftest import Script, serve
 from fanout.calls.headers import pass_on, read_retry_after
-from fanout.serving.asgi import get_asgi_application
+from fanout.serving.entries import get_asgi_application
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -19,9 +19,8 @@ from engine.commands import find_free_ports, read_until, run_commands
 from engine.conftest import Script, serve
 from engine.visitors import ask_wsgi
 from fanout.calls.headers import make_headers, request_id
-from fanout.serving.asgi import get_asgi_application
+from fanout.serving.entries import get_asgi_application, get_wsgi_application
 from fanout.serving.log import JsonFormatter
-from fanout.serving.wsgi import get_wsgi_application
 
 Read = Callable[[], list[dict[str, Any]]]
 

@@ -10,7 +10,7 @@ from django.utils.crypto import pbkdf2
 from pytest_django import Settings
 
 from config import base
-from fanout.serving import passwords
+from fanout.serving.throttle import PBKDF2PasswordHasher
 
 
 @pytest.fixture(autouse=True)
@@ -60,12 +60,12 @@ def test_a_connection_of_no_pool_stays_open(events: list[str]) -> None:
 
 def test_the_hashes_are_those_of_django() -> None:
     theirs = hashers.PBKDF2PasswordHasher().encode("right", "salt", 3)
-    assert passwords.PBKDF2PasswordHasher().encode("right", "salt", 3) == theirs
+    assert PBKDF2PasswordHasher().encode("right", "salt", 3) == theirs
     assert hashers.verify_password("right", hashers.make_password("right")) == (True, False)
 
 
 def test_what_django_reads_can_still_be_read(settings: Settings) -> None:
     known = list(hashers.get_hashers_by_algorithm())
-    assert isinstance(hashers.get_hasher(), passwords.PBKDF2PasswordHasher)
+    assert isinstance(hashers.get_hasher(), PBKDF2PasswordHasher)
     settings.PASSWORD_HASHERS = global_settings.PASSWORD_HASHERS
     assert list(hashers.get_hashers_by_algorithm()) == known

@@ -226,6 +226,7 @@ def test_the_server_waits_longer_than_proxies_and_pages_and_trusts_who_is_named(
         return SimpleNamespace(run=lambda: None, processes=[])
 
     monkeypatch.setattr(module, "_Supervisor", supervise)
+    monkeypatch.setattr(module, "_end_in_time", lambda: None)
     settings.FANOUT_DEADLINE = 2.5
     settings.FORWARDED_ALLOW_IPS = "10.0.0.0/8, 2001:db8::1"
     call_command("serve", port=find_free_ports(), processes=2)

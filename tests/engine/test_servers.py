@@ -15,8 +15,7 @@ from pytest_django import Settings
 
 from engine.conftest import serve
 from fanout.calls.transport import TRANSPORTS
-from fanout.serving.asgi import get_asgi_application
-from fanout.serving.wsgi import get_wsgi_application
+from fanout.serving.entries import get_asgi_application, get_wsgi_application
 
 
 def test_asgi(style: str) -> None:

@@ -17,9 +17,8 @@ from pytest_django import Settings
 
 from engine.conftest import serve
 from fanout.pages.rendering import environment
-from fanout.serving.asgi import get_asgi_application
 from fanout.serving.checks import check_static_files, refuse_unready
-from fanout.serving.wsgi import get_wsgi_application
+from fanout.serving.entries import get_asgi_application, get_wsgi_application
 
 HASHED = {"BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"}
 

@@ -19,7 +19,7 @@ from pytest_django import Settings
 from engine.conftest import Script, serve
 from fanout.pages.response import PageResponse
 from fanout.pages.streaming import StreamedPageResponse
-from fanout.serving.asgi import get_asgi_application
+from fanout.serving.entries import get_asgi_application
 
 PATH = reverse("compare-stream")
 HOSTILE = "</h2></section></template><script>alert('&')</script><!-- sections -->"

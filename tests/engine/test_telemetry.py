@@ -7,7 +7,7 @@ import pytest
 
 from engine.conftest import serve
 from fanout import telemetry
-from fanout.serving.asgi import get_asgi_application
+from fanout.serving.entries import get_asgi_application
 
 
 @pytest.mark.parametrize(

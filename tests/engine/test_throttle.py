@@ -177,7 +177,7 @@ def test_only_what_fails_counts(post: Post) -> None:
 class Failing(LocMemCache):
     """Goes away after it was asked, and before it has counted."""
 
-    def incr(self, *_: Any, **__: Any) -> int:
+    def add(self, *_: Any, **__: Any) -> bool:
         raise ConnectionError
 
 

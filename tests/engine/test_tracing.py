@@ -29,8 +29,7 @@ from fanout.calls.fetch import afetch
 from fanout.calls.section import Section
 from fanout.calls.service import Service, services
 from fanout.policies.breaker import FAILURES
-from fanout.serving.asgi import get_asgi_application
-from fanout.serving.wsgi import get_wsgi_application
+from fanout.serving.entries import get_asgi_application, get_wsgi_application
 from fanout.telemetry import tracing
 
 TRACE_ID, PARENT_ID = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

@@ -21,7 +21,7 @@ from engine.conftest import Get, serve
 from engine.visitors import make_user, make_visit
 from fanout.calls import visit
 from fanout.policies.deadline import time_left
-from fanout.serving.asgi import get_asgi_application
+from fanout.serving.entries import get_asgi_application
 
 BROKEN = Request({"type": "http"})  # among the calls: the services fail from here on
 LogIn = Callable[[str], Any]

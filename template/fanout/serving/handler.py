@@ -1,4 +1,4 @@
-"""Django's ASGI handler, which takes no thread for a request that needs none.
+"""Django's handlers, of which that for ASGI takes no thread for a request that needs none.
 
 Django starts a thread for every request, to tell its signals and to close the response there. What
 that is for, connections of the database and caches, only exists if something else of the request
@@ -8,13 +8,13 @@ ran in a thread. If so, or if anybody else listens to the signals, all is done a
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import closing
-from io import BytesIO
 from typing import Any
 
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.core import signals
 from django.core.cache import close_caches
 from django.core.exceptions import RequestAborted
+from django.core.handlers import wsgi
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
 from django.core.handlers.base import reset_urlconf
 from django.db import close_old_connections, connections, reset_queries
@@ -60,8 +60,22 @@ class Utf8Request(HttpRequest):
             raise MultiPartParserError(f"A part is in {error}") from error
 
 
-class Request(Utf8Request, ASGIRequest):
-    """The same, from an ASGI server."""
+class Request(Utf8Request, ASGIRequest): ...
+
+
+class WSGIRequest(Utf8Request, wsgi.WSGIRequest): ...
+
+
+class WSGIHandler(wsgi.WSGIHandler):
+    """Handles requests in threads, as Django does; their ids are in the log and in the answers."""
+
+    request_class = WSGIRequest
+
+    def get_response(self, request: HttpRequest) -> HttpResponseBase:
+        mark_request(request)
+        response = super().get_response(request)
+        mark_response(request, response)
+        return response
 
 
 class Handler(ASGIHandler):
@@ -111,18 +125,6 @@ class Handler(ASGIHandler):
             await sync_to_async(response.close)()
         else:
             await signals.request_finished.asend(sender=self.__class__)
-
-    async def read_body(self, receive: Receive) -> Any:
-        """The body of the request; none needs no file that could roll over to a disk."""
-        message = await receive()
-        if message["type"] == "http.request" and not any(map(message.get, ("body", "more_body"))):
-            return BytesIO()
-        first = [message]
-
-        async def receive_again() -> Message:
-            return first.pop() if first else await receive()
-
-        return await super().read_body(receive_again)
 
 
 def _must_tell(signal: Signal, sender: type) -> bool:

@@ -20,7 +20,6 @@ class JsonFormatter(BaseFormatter):
         super().__init__(fields, rename_fields=NAMES, reserved_attrs=reserved, timestamp="time")
 
     def add_fields(self, log_data: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-        """Add the ids of the request, and those of its trace if anything traces."""
         super().add_fields(log_data, *args, **kwargs)
         if known := request_id.get():
             log_data.setdefault("request_id", known)

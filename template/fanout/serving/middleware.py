@@ -1,6 +1,5 @@
 """Django's middleware, but under ASGI what only touches memory takes no thread; README.md says more."""
 
-from collections.abc import Callable
 from typing import Any
 
 import django
@@ -90,7 +89,7 @@ class MessageMiddleware(messages.MessageMiddleware, OnLoop):
 class CsrfViewMiddleware(csrf.CsrfViewMiddleware, OnLoop):
     """Refuses forged requests. A token may be in a body, which a thread parses, or in the session."""
 
-    def __init__(self, get_response: Callable[..., Any]) -> None:
+    def __init__(self, get_response: Any) -> None:
         """Django's handler asks the instance whether its `process_view` is async."""
         super().__init__(get_response)
         if iscoroutinefunction(get_response) and super().stays_in_memory():

@@ -49,10 +49,6 @@ class _Config(uvicorn.Config):
 class _Supervisor(Multiprocess):
     """Listens no longer once it stops: who comes while the last pages are made is refused, not kept waiting."""
 
-    def run(self) -> None:
-        _end_in_time()
-        super().run()
-
     def terminate_all(self) -> None:
         for sock in self.sockets:
             sock.close()
@@ -121,6 +117,7 @@ def serve(sock: socket.socket, processes: int) -> None:
         uvicorn.Server(config).run(sockets=[sock])
     else:
         supervisor = _Supervisor(config, sockets=[sock])
+        _end_in_time()
         supervisor.run()
         if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
             raise CommandError("A process did not start, see above.")

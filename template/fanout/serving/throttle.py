@@ -11,12 +11,13 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 from unicodedata import normalize
 
+from django.contrib.auth import hashers
 from django.core.cache import BaseCache, caches
 from django.core.cache.backends.locmem import LocMemCache
+from django.db import connections
 from django.http import HttpRequest
 
 from fanout.policies.bulkhead import Bulkhead
-from fanout.serving.passwords import give_back_connections
 
 WINDOW = 300  # seconds
 PER_ACCOUNT_AND_ADDRESS, PER_ADDRESS, PER_ACCOUNT = 10, 50, 100  # failures in one window
@@ -63,6 +64,22 @@ def throttle(view: Callable[..., Any]) -> Callable[..., Any]:
     return throttled
 
 
+def give_back_connections() -> None:
+    """Let others have the connections of this thread's pools, but for those in a transaction."""
+    for connection in connections.all(initialized_only=True):
+        if getattr(connection, "pool", None) and connection.autocommit:
+            connection.close()
+
+
+class PBKDF2PasswordHasher(hashers.PBKDF2PasswordHasher):
+    """Django's, and its hashes; for the half second that one takes, no connection of a pool is held."""
+
+    def encode(self, *args: Any, **kwargs: Any) -> str:
+        """The hash of a password. To verify one makes it again."""
+        give_back_connections()
+        return super().encode(*args, **kwargs)
+
+
 class _Counts:
     """Those that a try adds to, each with its limit; in this process if the cache does not answer."""
 
@@ -88,12 +105,11 @@ class _Counts:
     def add(self) -> bool:
         """Count a try. Whether it exceeds no limit; counts after one that it does stay as they are."""
 
-        def count(cache: BaseCache, name: str) -> int:
-            cache.add(name, 0, WINDOW)
-            return cache.incr(name)
+        def add(cache: BaseCache) -> bool:
+            counts = self._limits.items()
+            return all(cache.add(n, 1, WINDOW) or cache.incr(n) <= limit for n, limit in counts)
 
-        limits = self._limits.items()
-        return bool(self._ask(lambda cache: all(count(cache, n) <= limit for n, limit in limits)))
+        return bool(self._ask(add))
 
     def take_back(self) -> None:
         """Forget the try: it was no failure."""

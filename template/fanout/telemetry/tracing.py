@@ -5,10 +5,11 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from django.core.signals import got_request_exception
+from django.dispatch import receiver
 from django.http import HttpRequest
 from django.views.generic import View
 from opentelemetry import metrics, trace
@@ -21,8 +22,7 @@ from fanout.calls.section import Section
 from fanout.calls.service import Service, services
 from fanout.calls.visit import Visit
 from fanout.policies.breaker import Paused
-from fanout.serving import wsgi
-from fanout.serving.handler import Handler, Receive, Send
+from fanout.serving.handler import Handler, Receive, Send, WSGIHandler
 from fanout.telemetry import sdk
 
 BREAKER_STATES = ("closed", "half-open", "open")  # as the numbers 0, 1 and 2
@@ -119,7 +119,7 @@ class TracedHandler(Handler):
             return end(await super().respond(request, receive, send))
 
 
-class TracedWSGIHandler(wsgi.Handler):
+class TracedWSGIHandler(WSGIHandler):
     """The same under WSGI. Servers fork after they have imported this, so it starts as late."""
 
     def get_response(self, request: HttpRequest) -> Any:
@@ -149,35 +149,33 @@ def _serve(request: HttpRequest) -> Iterator[Callable[[Any], Any]]:
     about["url.scheme"] = str(request.scheme)
     options: Any = {"record_exception": False, "set_status_on_exception": False}
     options |= {"kind": trace.SpanKind.SERVER, "attributes": about}
+
+    def end(response: Any) -> Any:
+        if match := request.resolver_match:
+            span.set_attribute("http.route", f"/{match.route}")
+            span.update_name(f"{method} /{match.route}")
+        if response:
+            span.set_attribute("http.response.status_code", response.status_code)
+        if response and response.status_code >= 500:
+            span.set_attribute("error.type", str(response.status_code))
+            span.set_status(trace.StatusCode.ERROR)
+        return response
+
     with _tracer.start_as_current_span(method, parent, **options) as span:
         try:
-            yield partial(_end_request, span, method, request)
+            yield end
         except Exception as error:  # while the page is sent: Django has answered all others
             _record_exception()
-            _end_request(span, method, request, None)
+            end(None)
             span.set_attribute("error.type", type(error).__name__)
             span.set_status(trace.StatusCode.ERROR)
             raise
 
 
+@receiver(got_request_exception)
 def _record_exception(**_: Any) -> None:
     """Tell the span what is being handled, but not its message, which may hold a URL or a name."""
     error: Any = sys.exception()
     about = {"exception.type": f"{type(error).__module__}.{type(error).__qualname__}"}
     about["exception.stacktrace"] = "".join(traceback.format_tb(error.__traceback__))
     trace.get_current_span().add_event("exception", about)
-
-
-got_request_exception.connect(_record_exception)
-
-
-def _end_request(span: trace.Span, method: str, request: HttpRequest, response: Any) -> Any:
-    if request.resolver_match:
-        span.set_attribute("http.route", f"/{request.resolver_match.route}")
-        span.update_name(f"{method} /{request.resolver_match.route}")
-    if response:
-        span.set_attribute("http.response.status_code", response.status_code)
-        if response.status_code >= 500:
-            span.set_attribute("error.type", str(response.status_code))
-            span.set_status(trace.StatusCode.ERROR)
-    return response

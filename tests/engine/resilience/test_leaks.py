@@ -20,7 +20,7 @@ from pytest_django import Settings
 from engine.conftest import serve
 from engine.resilience.behaviours import BEHAVIOURS, Connection, run_upstream
 from fanout.calls import transport as transports
-from fanout.serving.asgi import get_asgi_application
+from fanout.serving.entries import get_asgi_application
 
 pytestmark = pytest.mark.usefixtures("transport")
 

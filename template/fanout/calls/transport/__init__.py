@@ -54,10 +54,7 @@ def get_async_transport() -> AbstractAsyncContextManager[AsyncTransport]:
 
 @asynccontextmanager
 async def pool() -> AsyncIterator[None]:
-    """Share one transport among all pages of the running loop, until the end of the block.
-
-    Raises ImproperlyConfigured if there are no certificates to trust.
-    """
+    """Share one transport among all pages of the running loop. Raises ImproperlyConfigured."""
     loop = asyncio.get_running_loop()
     try:
         transport = TRANSPORTS[settings.FANOUT_TRANSPORT][1]()

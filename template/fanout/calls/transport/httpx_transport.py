@@ -6,7 +6,6 @@ slow DNS server, and a host with several dead addresses, each of which is tried 
 """
 
 import asyncio
-import ssl
 from functools import cache
 from typing import Any
 
@@ -16,6 +15,7 @@ import httpx
 
 from fanout.policies.deadline import time_left
 
+_ssl_context = cache(httpx.create_ssl_context)  # to read the certificates takes as long as pages
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=4.0)
 
 
@@ -71,25 +71,16 @@ class _AsyncBackend(httpcore.AnyIOBackend):
     """httpcore's own, which also closes what a cancelled TLS handshake would leave open."""
 
     async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
-        return _close_if_cancelled(await super().connect_tcp(*args, **options))
+        stream = await super().connect_tcp(*args, **options)
+        shake_hands = stream.start_tls
 
+        async def start_tls(*args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+            try:
+                return await shake_hands(*args, **options)
+            except asyncio.CancelledError:
+                with anyio.CancelScope(shield=True):
+                    await stream.aclose()
+                raise
 
-def _close_if_cancelled(stream: httpcore.AsyncNetworkStream) -> httpcore.AsyncNetworkStream:
-    shake_hands = stream.start_tls
-
-    async def start_tls(*args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
-        try:
-            return await shake_hands(*args, **options)
-        except asyncio.CancelledError:
-            with anyio.CancelScope(shield=True):
-                await stream.aclose()
-            raise
-
-    stream.start_tls = start_tls  # type: ignore[method-assign]
-    return stream
-
-
-@cache
-def _ssl_context() -> ssl.SSLContext:
-    """Made once, since reading the certificates takes many times as long as a page."""
-    return httpx.create_ssl_context()
+        stream.start_tls = start_tls  # type: ignore[method-assign]
+        return stream

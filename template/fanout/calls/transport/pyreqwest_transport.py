@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import httpx
 from pyreqwest import exceptions
 from pyreqwest.client import BaseClientBuilder, ClientBuilder, SyncClientBuilder
-from pyreqwest.http import HeaderMap, Url
+from pyreqwest.http import Url
 from pyreqwest.request import RequestBuilder, SyncRequestBuilder
 from pyreqwest.response import BaseResponse
 
@@ -47,7 +47,6 @@ class PyreqwestTransport(httpx.BaseTransport):
         self._client = _configure(SyncClientBuilder()).build()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request. Raises httpx.TransportError, also while the body is read."""
         try:
             stream = _prepare(self._client.request, request).build_streamed()
             response = stream.__enter__()
@@ -111,19 +110,14 @@ def _prepare(start: Callable[[str, str], R], request: httpx.Request) -> R:
 
 
 def _respond(response: BaseResponse, body: _Body) -> httpx.Response:
-    try:
-        headers = list(response.headers.items())
-    except ValueError:  # one is not ASCII, so not to be had
-        headers = [h for name in response.headers for h in _get(response.headers, name)]
+    headers: list[tuple[str, str]] = []
+    for name in dict.fromkeys(response.headers):
+        try:
+            headers += [(name, value) for value in response.headers.getall(name)]
+        except ValueError:  # not ASCII, so not to be had; but can the body be read?
+            headers += [(name, "unknown")] if name == "content-encoding" else []
     version = {"http_version": response.version.encode()}
     return httpx.Response(response.status, headers=headers, stream=body, extensions=version)
-
-
-def _get(headers: HeaderMap, name: str) -> list[tuple[str, str]]:
-    try:
-        return [(name, value) for value in headers.getall(name)]
-    except ValueError:  # whether the body can be read has to be known
-        return [(name, "unknown")] if name == "content-encoding" else []
 
 
 def _translate(error: Exception) -> httpx.TransportError:

@@ -1,7 +1,8 @@
-"""The ASGI entry: Django, plus a lifespan that opens the connection pool and closes it."""
+"""The entries of servers: Django and its static files, unless the site is not ready to be served."""
 
 from contextlib import AsyncExitStack
 from typing import Any
+from wsgiref.types import WSGIApplication
 
 import django
 from django.conf import settings
@@ -10,13 +11,21 @@ from django.core.exceptions import ImproperlyConfigured
 
 from fanout.calls.transport import pool
 from fanout.serving.checks import refuse_unready
-from fanout.serving.handler import Application, Handler, Message, Receive, Send
-from fanout.serving.static_files import with_static_files
+from fanout.serving.handler import Application, Handler, Message, Receive, Send, WSGIHandler
+from fanout.serving.static_files import with_static_files, with_static_files_wsgi
 from fanout.telemetry import load_tracing
 
 
+def get_wsgi_application() -> WSGIApplication:
+    """The site for WSGI servers, which have no other moment than this to refuse to start."""
+    django.setup(set_prefix=False)
+    refuse_unready()
+    tracing = load_tracing()
+    return with_static_files_wsgi(tracing.TracedWSGIHandler() if tracing else WSGIHandler())
+
+
 def get_asgi_application() -> Application:
-    """The site for ASGI servers, with its static files."""
+    """The site for ASGI servers, with a lifespan that opens the connection pool and closes it."""
     django.setup(set_prefix=False)
     tracing = load_tracing()
     handler: Any = tracing.TracedHandler() if tracing else Handler()
