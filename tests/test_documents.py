@@ -76,7 +76,7 @@ def test_documents_are_as_short_as_they_promise() -> None:
     assert len(read("CONTRIBUTING.md").split()) <= 900
     assert len(read("template/AGENTS.md").splitlines()) <= 30
     assert len(read("template/comparison/README.md").splitlines()) <= 50
-    assert len(read("template/fanout/README.md").splitlines()) <= 470
+    assert len(read("template/fanout/README.md").splitlines()) <= 480
     for name in ("CONTRIBUTING.md", "docs/decisions.md"):
         assert [line for line in read(name).splitlines() if len(line) > 120] == [], name
 

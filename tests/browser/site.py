@@ -68,7 +68,8 @@ def serve(
     ports = _find_ports()
     site, fakes = (f"http://127.0.0.1:{port}/" for port in ports)
     latencies = ",".join(f"{name}:{2 * rank}" for rank, name in enumerate(reversed(names)))
-    addresses = {f"{name.upper()}_URL": urls.get(name, f"{fakes}{name}/") for name in names}
+    known = [*names, "book"]
+    addresses = {f"{name.upper()}_URL": urls.get(name, f"{fakes}{name}/") for name in known}
     with (
         _manage(project, environment, "serve", ports[0], **_PRODUCTION, **addresses),
         _manage(

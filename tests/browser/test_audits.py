@@ -10,7 +10,7 @@ from tests.browser.conftest import Serve, needed
 from tests.browser.programs import check_html, run_lighthouse
 from tests.browser.sight import find_violations, fits, try_looks
 from tests.browser.site import log_in
-from tests.browser.test_homepage import PATHS
+from tests.browser.test_homepage import BOOKS, PATHS
 
 
 def test_html_is_valid(serve_site: Serve, page: Page, packages: Path, tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_html_is_valid(serve_site: Serve, page: Page, packages: Path, tmp_path: 
         saved[-1].write_bytes(response.body())
 
     def save_homepages() -> None:
-        for path in PATHS:
+        for path in PATHS + BOOKS:
             save(site.address + path)
 
     login = f"{site.address}accounts/login/"
@@ -38,6 +38,8 @@ def test_html_is_valid(serve_site: Serve, page: Page, packages: Path, tmp_path: 
     save_homepages()
     broken.break_service("promo", "status:500")
     save(broken.address, status=503)
+    save(f"{site.address}books/99/", status=404)
+    save(f"{site.address}nowhere/", status=404)
     page.goto(login)
     with page.expect_navigation() as refusal:
         page.locator("form").evaluate("form => form.submit()")
@@ -48,13 +50,16 @@ def test_html_is_valid(serve_site: Serve, page: Page, packages: Path, tmp_path: 
         assert check_html(packages, saved) == []
 
 
-def test_the_other_pages_are_accessible(serve_site: Serve, page: Page, packages: Path) -> None:
+def test_the_other_pages_are_accessible(
+    serve_site: Serve, page: Page, packages: Path, complaints: list[str]
+) -> None:
     site = serve_site(12)
-    for address in (f"{site.address}accounts/login/", site.fakes):
+    for address in (f"{site.address}accounts/login/", f"{site.address}nowhere/", site.fakes):
         page.goto(address)
         for look in try_looks(page):
             assert fits(page), (address, look)
             assert not find_violations(page, packages), (address, look)
+    assert "404" in complaints.pop()
 
 
 def test_the_log_in_page_has_the_frame_of_the_site(serve_site: Serve, page: Page) -> None:
@@ -70,7 +75,7 @@ def test_the_log_in_page_has_the_frame_of_the_site(serve_site: Serve, page: Page
     expect(page).to_have_url(site.address)
 
 
-@pytest.mark.parametrize("path", ["", "compare/stream/"])
+@pytest.mark.parametrize("path", ["", "compare/stream/", "books/9/"])
 def test_lighthouse_finds_nothing(
     serve_site: Serve, packages: Path, path: str, record_property: Callable[[str, object], None]
 ) -> None:

@@ -12,6 +12,7 @@ from tests.browser.site import DEMO, log_in
 from tests.test_rendering import STYLES
 
 PATHS = ["", *(f"compare/{style}/" for style in STYLES)]
+BOOKS = ["books/9/", *(f"compare/{style}/books/9/" for style in STYLES)]
 
 DO = "parent.broken=1"
 TEXTS = [
@@ -67,10 +68,22 @@ def test_every_style_is_accessible(serve_site: Serve, page: Page, packages: Path
     for viewer in ("", DEMO):
         if viewer:
             log_in(page, site)
-        for path in PATHS:
+        for path in PATHS + BOOKS:
             page.goto(site.address + path)
             for look in try_looks(page):
                 assert not find_violations(page, packages), (path, look)
+
+
+def test_a_cover_leads_to_its_book(serve_site: Serve, page: Page) -> None:
+    site = serve_site(2)
+    for path in PATHS:
+        page.goto(site.address + path)
+        cover = page.locator("#section-recco li").first
+        title = cover.locator("h3").inner_text()
+        cover.get_by_role("link").click()
+        expect(page).to_have_title(f"{title} · Bookshop")
+        expect(page.locator("#section-book").get_by_role("heading")).to_have_text(title)
+        assert list_seen(page) == ["section-book", "section-promo", "section-recco"]
 
 
 def test_failed_and_stale_sections_stay_in_their_places(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.template.loader import render_to_string
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.urls import reverse
 from pytest_django import Settings
 
@@ -86,3 +86,19 @@ def test_in_development_it_is_an_error_page(rf: RequestFactory, settings: Settin
     settings.DEBUG = True
     with pytest.raises(Exception, match="'dict object' has no attribute 'price'"):
         respond(rf)
+
+
+@pytest.mark.usefixtures("two_services")
+@pytest.mark.parametrize("debug", [True, False])
+def test_in_development_page_and_log_say_who_says_more(
+    client: Client, settings: Settings, caplog: pytest.LogCaptureFixture, debug: bool
+) -> None:
+    settings.DEBUG = settings.FANOUT_COMPARE = debug
+    settings.FAKES_URL = "http://fakes.test"
+    settings.FANOUT_URLS = {"alpha": "", "beta": ""}
+    html = client.get(reverse("home")).content.decode()
+    assert html.count("manage.py services") == debug
+    assert html.count('href="http://fakes.test/"') == debug
+    [line, _] = (message for message in caplog.messages if "cannot be called" in message)
+    hint = ": uv run manage.py services says more" if debug else ""
+    assert line == f"alpha cannot be called: ALPHA_URL is not set (failed){hint}"

@@ -160,7 +160,8 @@ class Call:
         extra |= {"service": section.name, "request_id": self.headers[REQUEST_ID]}
         known = (*SAID, *TIMEOUTS, httpx.HTTPError, httpx.InvalidURL)
         trace = None if isinstance(error, known) else error
-        line = f"{section.name} {section.error} ({section.state})"
+        hint = ": uv run manage.py services says more" if settings.DEBUG else ""
+        line = f"{section.name} {section.error} ({section.state}){hint}"
         if isinstance(error, Mistake):
             error.args = (section.error,)  # masked in the traceback, too
             self.service.mistakes[error.kind] += 1

@@ -24,9 +24,9 @@ from fanout.policies.deadline import time_limit
 from fanout.telemetry import load_tracing
 
 
-def fetch(service: Service, visit: Visit) -> Section:
+def fetch(service: Service, visit: Visit, call: Call | None = None) -> Section:
     """Call `service`, blocking this thread. Never raises: what goes wrong is a failed section."""
-    section = visit.sections[service.name] = _fetch(_start(service, visit), visit)
+    section = visit.sections[service.name] = _fetch(call or _start(service, visit), visit)
     return section
 
 

@@ -3,13 +3,20 @@
 from collections.abc import Collection, Iterable, Iterator
 from graphlib import CycleError
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakSet
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
-from fanout.calls.service import Service, find_services, get_classes, put_in_order, services
+from fanout.calls.service import (
+    Service,
+    find_problems,
+    find_services,
+    get_classes,
+    put_in_order,
+    services,
+)
 
 Chosen = type[Service] | str  # a service's class, or its name
 
@@ -20,7 +27,7 @@ class Page:
     If a `required` service fails there is no page. Where that is not said, its class says it.
     """
 
-    known: "WeakSet[Page]" = WeakSet()  # all of this process, for the system checks
+    known: ClassVar["WeakSet[Page]"] = WeakSet()  # all of this process, for the system checks
 
     def __init__(
         self, template: str, *chosen: Chosen, required: Iterable[Chosen] | None = None
@@ -74,6 +81,8 @@ def check_pages(**_: Any) -> list[CheckMessage]:
         import_module(settings.ROOT_URLCONF)
         classes = get_classes(settings.FANOUT_CLASSES)
     except Exception:  # Django says it, or fanout.E004
+        return []
+    if any(problem for cls in classes for problem in find_problems(cls)):  # fanout.E004, too
         return []
     known = {*settings.FANOUT_SERVICES, *(cls.name for cls in classes)}
     found = {problem for page in Page.known for problem in page.find_problems(known)}

@@ -39,7 +39,9 @@ def show_section(
         if strict:
             raise
         logger.exception("%s has a template that fails", section.name)
-        failed = replace(section, state="failed", error="has a template that fails", data={})
+        failed = replace(
+            section, state="failed", error="has a template that fails", data={}, status=None
+        )
         return failed, "" if section.state == "failed" else show_section(failed, request)[1]
 
 
@@ -51,7 +53,7 @@ def encode_section(
     try:
         shown = {**section.data, **own, "title": section.title, "items": section.items}
         return section, _json.encode(shown)
-    except (TypeError, ValueError, RecursionError):
+    except Exception:
         if strict:
             raise
         logger.exception("%s has what JSON cannot say", section.name)

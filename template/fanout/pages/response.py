@@ -1,5 +1,6 @@
 """What becomes of a page, and the response that shows it."""
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from fanout.pages.rendering import encode_section, show_section
 
 RETRY_AFTER = 5  # seconds; most paused services are tried again by then
 JSON, HTML = "application/json", "text/html"
+# Django's own takes 40 us, and raises errors for some headers.
+_ACCEPTED = re.compile(rf"(?:^|,)\s*({JSON}|{HTML})\s*(?=[,;]|$)(?:;[^,]*?\bq=(\d(?:\.\d*)?))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +104,11 @@ async def ashow_page(visit: Visit, page: Page, style: str, made: Iterable[Sectio
 
 
 def wants_json(request: HttpRequest) -> bool:
-    """Whether a visitor prefers JSON to HTML; browsers do not, nor who takes anything."""
+    """Whether a visitor names JSON, and HTML less or not; browsers do not, nor who takes anything."""
     accepted = request.META.get("HTTP_ACCEPT", "").lower()
-    # The first test takes nothing, and the second one 40 us.
-    return JSON in accepted and request.get_preferred_type([HTML, JSON]) == JSON
+    found = _ACCEPTED.findall(accepted) if JSON in accepted else ()
+    weights = {kind: float(weight or 1) for kind, weight in found}
+    return weights.get(JSON, 0.0) > weights.get(HTML, 0.0)
 
 
 def _show_gone(request: HttpRequest) -> bytes:
@@ -115,6 +119,7 @@ def _show_gone(request: HttpRequest) -> bytes:
 
 def make_context(page: Outcome, visit: Visit, **more: object) -> dict[str, object]:
     """What a page's template gets."""
+    more["fakes_url"] = settings.DEBUG and settings.FAKES_URL
     return {"page": page, "viewer": visit.viewer, "compare": settings.FANOUT_COMPARE, **more}
 
 
