@@ -1,7 +1,7 @@
 """What every test shares: a way to copy a project, and the Pythons to run it with."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from tests.environments import CANDIDATES, Environment, find_pythons, make_envir
 ROOT = Path(__file__).parent.parent
 
 collect_ignore = ["engine"]  # runs in a generated project, see test_resilience.py
+
+LONG = ("test_generated_suite.py", "test_resilience.py", "test_django_suite.py", "test_walks.py")
 
 Copy = Callable[..., Path]
 
@@ -69,6 +71,18 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     shutil.rmtree(folder / "template", ignore_errors=True)
     shutil.rmtree(folder / "project", ignore_errors=True)
     make_environments(copy_project(copy_template(folder / "template"), folder / "project"), folder)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Three workers for two cores: what takes minutes waits for half of the time."""
+    cores = yield
+    return cores * 3 // 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes, so that at the end no worker is alone with it."""
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 def pytest_report_header() -> str:

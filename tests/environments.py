@@ -43,7 +43,7 @@ class Environment:
                 text=True,
                 encoding="utf-8",
                 check=False,
-                timeout=900,
+                timeout=1800,  # many times what anything takes, also on a busy machine
             )
         except subprocess.TimeoutExpired as error:
             printed = (error.stdout or b"").decode()

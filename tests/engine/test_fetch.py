@@ -247,7 +247,7 @@ def test_a_failed_call_leaves_no_cycle_that_holds_answers(
 def test_too_many_calls_at_once_wait_and_then_fail(
     beta: Callable[[], Section], script: Script, options: dict[str, Any]
 ) -> None:
-    options |= {"concurrency": 1, "timeout": 0.1}
+    options |= {"concurrency": 1, "timeout": 1.0}
     [service] = [service for service in services() if service.name == "beta"]
     turn = service.bulkhead.enter()
     assert beta().error == "has 1 calls in flight already"

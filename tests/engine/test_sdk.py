@@ -34,7 +34,7 @@ from config.asgi import application
 from engine.conftest import serve
 
 with serve(application) as address:
-    print(httpx.get(address).status_code)
+    print(httpx.get(address, timeout=60).status_code)
 print(*[name for name in sys.modules if name.startswith("opentelemetry")])
 """
 FORK = """

@@ -7,6 +7,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -193,11 +194,13 @@ def assert_brought(project: Path, version: str) -> None:
             assert mark in (project / path).read_text(encoding="utf-8"), (version, path)
 
 
-# A style is one word in one file: every edit and every update meets each of them, not every pair.
+# All edits at once meet every update, each alone meets these. A style is one word in one file, so
+# every edit meets some of them, not every pair.
+ALONE = ["minor", "2 to 5", "all"]
 PAIRS = [
     (STYLES[(row + column) % len(STYLES)], name, edit)
     for row, edit in enumerate(EDITS)
-    for column, name in enumerate(UPDATES)
+    for column, name in enumerate(ALONE)
 ]
 
 
@@ -219,8 +222,7 @@ def test_an_edit_survives_an_update(
     assert_sound(project, system_check)
 
 
-@pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("name", UPDATES)
+@pytest.mark.parametrize(("name", "style"), [*zip(UPDATES, cycle(STYLES))])
 def test_all_edits_survive_an_update(
     make: Make, system_check: Callable[[Path], str], style: str, name: str
 ) -> None:
