@@ -201,6 +201,28 @@ print(response.status_code, "Fetched with" in response.content.decode())
     assert "503 True" in shown  # and no error about an address that is gone
 
 
+def test_the_page_of_a_book_can_be_removed_as_it_says(copy: Copy, newest: Environment) -> None:
+    project = copy()
+    steps = (project / "README.md").read_text(encoding="utf-8").split("To remove it:")[1]
+    one, two, three = re.findall(r"^\d\. (.*)$", steps, re.MULTILINE)
+    for name in re.findall(r"(homepage/\S+?\.html)", one):
+        (project / name).unlink()
+    views, urls = re.findall(r"`(homepage/.*?)`", two)
+    edit(project / views, r"BOOK = .*\n")
+    edit(project / views, r"from homepage.services import Book\n")
+    edit(project / views, r"from django.conf import settings\n")
+    edit(project / urls, r".*\bBOOK\},.*\n")
+    edit(project / urls, r"BOOK, ")
+    [services] = re.findall(r"`(homepage/.*?)`", three)
+    edit(project / services, r"\n\nclass Book\((?:.*\n)*")
+    edit(project / services, r"import httpx\n\n")
+    edit(project / services, r", Visit")
+    newest.run(project, "python", "manage.py", "check", "--fail-level", "WARNING")
+    newest.run(project, "pytest", "-p", "no:cacheprovider")
+    newest.run(project, "ruff", "check", "--no-cache")
+    newest.run(project, "ruff", "format", "--check", "--no-cache")
+
+
 def test_the_example_of_a_section_works(copy: Copy, newest: Environment) -> None:
     project = copy()
     readme = (project / "fanout/README.md").read_text(encoding="utf-8")

@@ -117,7 +117,7 @@ async def _ask_cache(question: Awaitable[Any]) -> Any:
 
 
 def _get_key() -> str:
-    kind = [list(VIEWS), [service.name for service in services()]]
+    kind = [list(VIEWS), [(service.name, service.after) for service in services()]]
     return f"fanout:comparison:{sha256(repr(kind).encode()).hexdigest()}"
 
 

@@ -15,9 +15,10 @@ from django.core.management.base import CommandError
 
 
 @contextmanager
-def run_fakes(port: int) -> Iterator[None]:
+def run_fakes(port: int, host: str = "127.0.0.1") -> Iterator[None]:
     """Run `manage.py fakes`; the block begins when they listen. Raises CommandError."""
-    command = [*_make_command("fakes", port), "--skip-checks"]  # ours have said it all
+    command = [*_make_command("fakes", port), "--host", host]
+    command += ["--skip-checks"]  # ours have said it all
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own
         try:
             if not next(iter(process.stdout or ()), None):

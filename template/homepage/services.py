@@ -27,9 +27,11 @@ class Book(Service):
     def read(self, response: httpx.Response) -> dict[str, object]:
         """What sections/book.html shows."""
         book = response.json()
-        price, about = (
-            f"£{book['price']['amount']}",
-            {"text": book["about"], "image": book["cover"]},
-        )
-        item = {"title": book["name"], "author": book["writer"]["name"], "price": price, **about}
+        item = {
+            "title": book["name"],
+            "author": book["writer"]["name"],
+            "text": book["about"],
+            "price": f"£{book['price']['amount']}",
+            "image": book["cover"],
+        }
         return {"title": book["name"], "items": [item]}

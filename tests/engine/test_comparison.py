@@ -124,6 +124,34 @@ def test_other_services_begin_anew(visit: Visit, settings: Settings) -> None:
     assert recall() == []
 
 
+@pytest.mark.usefixtures("two_services")
+def test_it_is_drawn_who_waits_for_whom(visit: Visit, settings: Settings) -> None:
+    html = visit().content.decode()
+    assert 'class="after"' not in html
+    settings.OPTIONS["beta"]["after"] = ("alpha",)
+    assert recall() == []  # such pages take another time
+    html = visit().content.decode()
+    [run] = recall()
+    for page in run.values():
+        alpha, beta = page.bars
+        assert beta.start >= alpha.start + alpha.duration
+    assert html.count("beta <span>after alpha</span></th>") == len(VIEWS)
+    names = re.findall(r'aria-label="(.*?)starts after', html)
+    assert names == ["", "comes after alpha, "] * len(VIEWS)
+    assert len(re.findall(r'<line class="after" x2="[0-9.]+%".*/><rect', html)) == len(VIEWS)
+
+
+@pytest.mark.usefixtures("two_services")
+def test_the_legend_has_whatever_is_drawn(client: Client, settings: Settings) -> None:
+    settings.OPTIONS["beta"]["after"] = ("alpha",)
+    bars = [Bar("alpha", "failed", 0.0, 0.1), BETA, Bar("gamma", "stale", 0.0, 0.1)]
+    keep([PAGE._replace(style=style, bars=bars) for style in VIEWS])
+    legend, waterfalls = client.get(PATH).content.decode().split("</ul>", 1)
+    for kind in ("ok", "stale", "failed", "wait", "receive", "after"):
+        assert f'class="{kind}"' in legend
+        assert f'class="{kind}"' in waterfalls
+
+
 @pytest.mark.django_db
 def test_services_are_called_for_the_viewer_and_what_they_say_is_not_kept(
     visit: Visit, script: Script, settings: Settings, client: Client, async_client: AsyncClient

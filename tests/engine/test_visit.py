@@ -200,12 +200,21 @@ def test_a_stale_answer_is_shown_to_nobody_else(
 
 @pytest.mark.parametrize(
     "match",
-    [None, ResolverMatch(print, (), {"isbn": "9", "page": 1}, captured_kwargs={"isbn": "9"})],
+    [
+        None,
+        ResolverMatch(
+            print,
+            (),
+            {"isbn": "9", "page": "the view's"},
+            captured_kwargs={"isbn": "9", "page": "2"},
+            extra_kwargs={"page": "the view's"},
+        ),
+    ],
 )
 def test_a_visit_knows_the_arguments_in_the_path(match: ResolverMatch | None) -> None:
     made = make_visit()
     made.request.resolver_match = match
-    assert made.kwargs == ({"isbn": "9"} if match else {})
+    assert made.kwargs == ({"isbn": "9", "page": "2"} if match else {})
 
 
 def test_a_visit_knows_the_language() -> None:

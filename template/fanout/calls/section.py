@@ -78,7 +78,7 @@ def check_section(data: object, who: str, body: bytes | None = None) -> dict[str
     section = {"title": "", **data, "items": [_secure(item) for item in items]}
     if body is None or _SURROGATE.search(body):
         try:
-            json.dumps(section, ensure_ascii=False, default=str, skipkeys=True).encode()
+            json.dumps(section, ensure_ascii=False, default=_open, skipkeys=True).encode()
         except (ValueError, RecursionError):
             raise BadAnswer(f"{who} text that is not Unicode") from None
     return section
@@ -95,6 +95,10 @@ def is_safe_link(url: str) -> bool:
 def is_safe_image(url: str) -> bool:
     """Whether a browser may show `url`: a safe link, or a picture in the address itself."""
     return url.startswith("data:image/") or is_safe_link(url)
+
+
+def _open(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else str(value)
 
 
 def _find_wrong(item: object) -> str:

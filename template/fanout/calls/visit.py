@@ -44,7 +44,11 @@ class Visit:
     def kwargs(self) -> dict[str, Any]:
         """The arguments in the path of the page."""
         match: Any = self.request.resolver_match
-        return (match and match.captured_kwargs) or {}
+        if not match:
+            return {}
+        # Django knows which were captured, but forgets those before an `include`.
+        outer = {key: value for key, value in match.kwargs.items() if key not in match.extra_kwargs}
+        return {**outer, **match.captured_kwargs}
 
 
 def get_visit(request: HttpRequest) -> Visit:

@@ -10,7 +10,7 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
-from django.urls import path, resolve
+from django.urls import include, path, resolve
 from django.views.defaults import page_not_found
 from pytest_django import Settings
 from starlette.requests import Request
@@ -34,6 +34,10 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
 urlpatterns = [
     *site.urlpatterns,
     *(path(f"{style}/<slug:isbn>/", view, SHOWN) for style, view in VIEWS.items()),
+    *(
+        path(f"{style}/<slug:shop>/", include([path("<slug:isbn>/", view, SHOWN)]))
+        for style, view in VIEWS.items()
+    ),
 ]
 
 

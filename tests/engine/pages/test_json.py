@@ -177,6 +177,7 @@ UNSPEAKABLE = [
     10**5000,
     nest(100_000),
     "\ud800",
+    MappingProxyType({"a": ["\ud800"]}),
 ]
 
 
@@ -194,10 +195,14 @@ def test_what_it_has_none_for_costs_its_own_section(
     assert "value" not in page["sections"]["gamma"]
 
 
+@pytest.mark.parametrize("where", ["title", "item"])
 def test_text_that_is_not_unicode_costs_its_own_section_in_html_too(
-    ask: Ask, style: str, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, style: str, backend: Backend, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    monkeypatch.setattr(Gamma, "read", lambda self, response: {"title": "\ud800", "items": []})
+    answer: dict[str, object] = {"title": "\ud800", "items": []}
+    if where == "item":
+        answer = {"title": "", "items": [MappingProxyType({"title": "\ud800"})]}
+    monkeypatch.setattr(Gamma, "read", lambda self, response: answer)
     response = ask(style, PAGE)
     assert "alpha speaks" in read(response)
     states = {section.name: section.state for section in response.page.sections}

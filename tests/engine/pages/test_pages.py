@@ -69,6 +69,11 @@ def test_the_arguments_in_the_path_reach_the_request(
     assert dict(backend.find("beta").query_params) == {"isbn": "1984"}
 
 
+def test_so_do_those_before_an_include(ask: Ask, style: str, backend: Backend) -> None:
+    ask(style, Page("home.html", Beta), "sea/9")
+    assert dict(backend.find("beta").query_params) == {"shop": "sea", "isbn": "9"}
+
+
 @pytest.mark.parametrize(
     ("required", "status"), [(None, 503), ([], 200), (["gamma"], 200), ([Beta], 503)]
 )
