@@ -295,6 +295,14 @@ def test_a_paused_service_is_seen(told: Told, script: Script, options: dict[str,
     ] == 2
 
 
+def test_services_of_other_pages_are_seen_too(
+    told: Told, script: Script, settings: Settings
+) -> None:
+    settings.FANOUT_CLASSES = "homepage.services"
+    seen = {p.attributes["fanout.service"] for p in told.measure("fanout.breaker.state")}
+    assert {"alpha", "beta", "book"} <= seen
+
+
 def test_a_full_bulkhead_is_seen(told: Told, script: Script) -> None:
     service = make_service("beta", script.address, concurrency=1, timeout=0.1)
     service.bulkhead.enter()

@@ -32,7 +32,7 @@ _trace_context = TraceContextTextMapPropagator()
 
 
 def _observe_breakers(_: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
-    for service in services():
+    for service in services(everywhere=True):
         state = BREAKER_STATES.index(service.breaker.state)
         yield metrics.Observation(state, {"fanout.service": service.name})
 
