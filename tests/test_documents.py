@@ -240,6 +240,25 @@ print(render_to_string("{path.removeprefix("homepage/jinja2/")}", {{"section": s
     assert "<li>&lt;One&gt; by Ann</li><li>Two by Bo</li>" in shown
 
 
+def test_the_example_of_a_chain_works(copy: Copy, newest: Environment) -> None:
+    project = copy()
+    readme = (project / "fanout/README.md").read_text(encoding="utf-8")
+    chapter = readme.split("## Calls that need another's answer")[1]
+    [example] = re.findall(r"```python\n(.*?)```", chapter.split("\n## ")[0], re.DOTALL)
+    ask = """
+from types import SimpleNamespace as Some
+
+for items in ([{"title": "Sea & more"}], []):
+    request = Recco("recco", "http://r.test/").request(Some(sections={"profile": Some(items=items)}))
+    print(request and request.url)
+"""
+    shell = ("python", "manage.py", "shell", "--no-imports", "-c", example + ask)
+    assert newest.run(project, *shell).splitlines()[-2:] == [
+        "http://r.test/?shelf=Sea+%26+more",
+        "None",
+    ]
+
+
 def test_the_example_of_a_page_of_ones_own_works(copy: Copy, newest: Environment) -> None:
     project = copy()
     readme = (project / "fanout/README.md").read_text(encoding="utf-8")
