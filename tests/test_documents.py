@@ -211,6 +211,7 @@ def test_the_page_of_a_book_can_be_removed_as_it_says(copy: Copy, newest: Enviro
     edit(project / views, r"BOOK = .*\n")
     edit(project / views, r"from homepage.services import Book\n")
     edit(project / views, r"from django.conf import settings\n")
+    edit(project / ".env.example", r"BOOK_URL=\n")
     edit(project / urls, r".*\bBOOK\},.*\n")
     edit(project / urls, r"BOOK, ")
     [services] = re.findall(r"`(homepage/.*?)`", three)

@@ -11,8 +11,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods
 
 from comparison.runs import add_run, format_ms, get_p95, recall_runs, round_up
-from fanout.calls.service import services
-from homepage.views import VIEWS
+from homepage.views import HOME, VIEWS
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -30,7 +29,7 @@ async def compare(request: HttpRequest) -> HttpResponse:
         "axis": round_up(max(page.total for page in runs[-1])),
         "median": median,
         "p95": get_p95,
-        "after": {s.name: " and ".join(s.after) for s in services() if s.after},
+        "after": {s.name: " and ".join(s.after) for s in HOME.sections if s.after},
         "kept": list(dict.fromkeys(b.name for page in runs[-1] for b in page.bars if b.kept)),
         "ms": format_ms,
         "viewer": user if user.is_authenticated else None,

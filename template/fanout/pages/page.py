@@ -54,6 +54,10 @@ class Page:
 
     def find_problems(self, known: Collection[str]) -> Iterator[str]:
         """What is wrong with its services, a sentence each; those that are `known` have an address."""
+        classes = [cls for cls in self._chosen if isinstance(cls, type)]
+        if wrong := [(cls, problem) for cls in classes for problem in find_problems(cls)]:
+            yield from (f"{cls.__module__}.{cls.__qualname__}: {problem}" for cls, problem in wrong)
+            return
         listed = {service.name: service for service in self.sections}
         for name in self._chosen:
             if isinstance(name, str) and name not in known:
@@ -88,9 +92,8 @@ def check_pages(**_: Any) -> list[CheckMessage]:
     found = {problem for page in Page.known for problem in page.find_problems(known)}
     messages: list[CheckMessage] = [Error(problem, id="fanout.E007") for problem in sorted(found)]
     listed = {service.name for page in Page.known for service in page.sections}
-    hint = (
-        f"The homepage lists {', '.join(settings.FANOUT_SERVICES)}: update it, or delete the class."
-    )
+    names = ", ".join(settings.FANOUT_SERVICES)
+    hint = f"The homepage lists {names}: update it, put the class on a page, or delete it."
     for cls in classes:
         if cls.name not in listed:
             where = f"{cls.__module__}.{cls.__qualname__}"

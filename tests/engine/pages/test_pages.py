@@ -471,7 +471,10 @@ def test_a_class_that_no_page_lists_is_a_warning() -> None:
         f"engine.pages.services.{cls} is of the service {cls.lower()!r}, which no page lists."
         for cls in ("Profile", "Alpha")  # the homepage lists the others
     ]
-    assert messages[0].hint == "The homepage lists beta, gamma: update it, or delete the class."
+    assert (
+        messages[0].hint
+        == "The homepage lists beta, gamma: update it, put the class on a page, or delete it."
+    )
     page = Page("own.html", "alpha", Profile)
     assert not find_errors(page)
     assert not check_pages()
@@ -480,3 +483,19 @@ def test_a_class_that_no_page_lists_is_a_warning() -> None:
 def test_without_pages_or_classes_there_is_nothing_to_check(settings: Settings) -> None:
     settings.ROOT_URLCONF = "engine.no_such_module"
     assert check_pages() == []
+
+
+@pytest.mark.usefixtures("backend")
+def test_a_class_of_one_page_alone_is_checked_too() -> None:
+    class _Other(Service):
+        name = "beta"
+        timeout: Any = "long"
+
+    page = Page("own.html", _Other, "gamma")
+    [error] = [message.msg for message in check_pages() if message.is_serious()]
+    assert error.endswith(
+        "_Other: 'timeout' is a number of seconds above 0, up to 3600, not 'long'."
+    )
+    _Other.timeout = 2.0
+    assert find_errors(page) == []
+    assert next(service.timeout for service in page.sections) == 2.0
