@@ -88,7 +88,8 @@ def _answer(
         return JSONResponse(book or {"detail": "There is no such book."}, 200 if book else 404)
     elif name in special:
         example = json.dumps([{**asked, "json": {}}])
-        return _refuse(501, f"{name} calls or reads in its own way: write {where}, as {example}")
+        way = f"set {name.upper()}_URL and run manage.py fakes record {name}, or write {where}, as"
+        return _refuse(501, f"{name} calls or reads in its own way: {way} {example}")
     else:
         where = name
         exchanges = [{"json": get_answer(name, query.get("user", ""), date.today())}]

@@ -17,8 +17,8 @@ from django.core.management.base import CommandError
 @contextmanager
 def run_fakes(port: int, host: str = "127.0.0.1") -> Iterator[None]:
     """Run `manage.py fakes`; the block begins when they listen. Raises CommandError."""
-    command = [*_make_command("fakes", port), "--host", host]
-    command += ["--skip-checks"]  # ours have said it all
+    # Without checks: ours have said it all.
+    command = [*_make_command("fakes", port), "--host", host, "--skip-checks"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - our own
         try:
             if not next(iter(process.stdout or ()), None):
@@ -82,8 +82,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 def find_port() -> int:
     """A port that nobody uses now."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
+        return int(sock.getsockname()[1])
 
 
 def _make_command(name: str, port: int) -> list[str]:

@@ -15,20 +15,14 @@ from fanout.serving import throttle
 from tests.conftest import Call, Get, serve
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """The address of a service whose title is the id of the viewer."""
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        user = Request(scope).query_params.get("user", "nobody")
-        await JSONResponse({"title": user, "items": []})(scope, receive, send)
-
-    with serve(app) as address:
-        yield address
+async def tell(scope: Any, receive: Any, send: Any) -> None:
+    """A service whose title is the id of the viewer."""
+    user = Request(scope).query_params.get("user", "nobody")
+    await JSONResponse({"title": user, "items": []})(scope, receive, send)
 
 
 @pytest.fixture
-def ask(call: Call, get: Get, settings: Settings, address: str) -> Any:
+def ask(call: Call, get: Get, settings: Settings) -> Iterator[Any]:
     """Get a page of personal services or of others: the ids of which they were told."""
 
     def ask(style: str, personal: bool) -> set[str]:
@@ -36,7 +30,8 @@ def ask(call: Call, get: Get, settings: Settings, address: str) -> Any:
         settings.FANOUT_URLS = dict.fromkeys(settings.FANOUT_URLS, address)
         return {section.title for section in get(style).page.sections}
 
-    return ask
+    with serve(tell) as address:
+        yield ask
 
 
 def test_only_a_personal_service_learns_who_the_viewer_is(
