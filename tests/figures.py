@@ -13,9 +13,9 @@ from tests.conftest import copy_project, copy_template
 from tests.test_rendering import read_files
 
 LIMITS = {
-    "files": 105,
-    "lines": 8400,
-    "lines of Python in fanout/": 3900,
+    "files": 107,
+    "lines": 9150,
+    "lines of Python in fanout/": 4150,
     "lines in tests/": 700,
     "lines of README.md": 120,
     "modules in one folder": 14,

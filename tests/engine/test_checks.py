@@ -181,7 +181,10 @@ def test_a_class_that_no_page_lists_is_a_warning(write: Write, settings: Setting
     [warning] = check_pages()
     assert warning.id == "fanout.W001"
     assert warning.msg == "written.Gone is of the service 'gone', which no page lists."
-    assert warning.hint == "The homepage lists alpha, beta: update it, put the class on a page, or delete it."
+    assert (
+        warning.hint
+        == "The homepage lists alpha, beta: update it, put the class on a page, or delete it."
+    )
     settings.DEBUG = True
     refuse_unready()
 

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from comparison.management.commands import compare
-from comparison.measurement import AS_IT_IS, Measurement, judge
+from comparison.measurement import AS_IT_IS, Measurement, Part, judge
 from engine.conftest import serve
 from engine.test_measurement import HELD, MEASURED, TIMINGS, change
 from fakes import process
@@ -357,3 +357,14 @@ def test_columns_that_have_nothing_to_say_are_left_out(
 ) -> None:
     monkeypatch.setattr(compare, "_measure", lambda *_: (HELD, HELD))
     assert "stale" not in run()
+
+
+def test_a_chain_is_called_one(
+    monkeypatch: pytest.MonkeyPatch, two_services: Callable[..., None]
+) -> None:
+    parts = {"alpha": Part(), "beta": Part(after=("alpha",))}
+    monkeypatch.setattr(compare, "_find_page", lambda path: ({}, parts))
+    monkeypatch.setattr(compare, "_measure", lambda *_: (HELD, HELD))
+    printed = run()
+    assert "gather and stream = the longest chain of services (150 ms)" in printed
+    assert " longest chain " in printed

@@ -21,6 +21,7 @@ from django.urls import Resolver404, resolve, reverse
 from comparison.measurement import (
     AS_IT_IS,
     CLAIMS,
+    WORDS,
     Measurement,
     Part,
     describe,
@@ -67,6 +68,8 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             raise CommandError("Stopped, with all that was started.", returncode=130) from None
         holds, verdict = judge(alone)
+        if chained := any(part.after for part in parts.values()):
+            verdict = verdict.replace(WORDS["slowest"], "the longest chain of services")
         mode = ", in development mode" if settings.DEBUG else ""
         if options["json"]:
             found = {
@@ -83,7 +86,7 @@ class Command(BaseCommand):
             return
         self.stdout.write(
             f"{len(parts)} service{'s' if len(parts) > 1 else ''}, {pages} pages of each style, "
-            f"{at_once} at once{mode}\n{_draw(alone, together)}\n{verdict}"
+            f"{at_once} at once{mode}\n{_draw(alone, together, chained)}\n{verdict}"
         )
 
 
@@ -168,7 +171,7 @@ async def _visit(
     return alone, together
 
 
-def _draw(alone: Sequence[Measurement], together: Sequence[Measurement]) -> str:
+def _draw(alone: Sequence[Measurement], together: Sequence[Measurement], chained: bool) -> str:
     """A table and bars, as wide as the terminal; what is no terminal gets no control codes."""
     from rich import box
     from rich.console import Console
@@ -193,9 +196,9 @@ def _draw(alone: Sequence[Measurement], together: Sequence[Measurement]) -> str:
         table.add_column(title, justify="left" if title == "style" else "right")
     for row in zip(*columns.values(), strict=True):
         table.add_row(*row)
-    lengths = [(m.style, m.p50) for m in alone]
-    lengths.append(("all services", median(m.sum for m in alone)))
-    lengths.append(("the slowest", median(m.slowest for m in alone)))
+    lengths = [*((m.style, m.p50) for m in alone), ("all services", median(m.sum for m in alone))]
+    slowest = "longest chain" if chained else "the slowest"
+    lengths.append((slowest, median(m.slowest for m in alone)))
     scale = (console.width - 30) / max(length for _, length in lengths)
     block = "#" if console.options.ascii_only else "█"
     bars = Table.grid("", "", Column(justify="right"), padding=(0, 1))
