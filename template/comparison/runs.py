@@ -52,6 +52,7 @@ async def add_run(request: HttpRequest) -> list[Run]:
     await sync_to_async(get_transport)()  # making it takes 50 ms, which would be sync's
     request = copy(request)
     request.method = "GET"
+    request.META = {**request.META, "HTTP_ACCEPT": "text/html"}
     request.user = await request.auser()  # one look into the database, before the clocks run
     await _measure("gather", request)  # opens the connections, compiles the templates
     run = [await _measure(style, request) for style in VIEWS]

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 from django.conf import settings
+from django.http.request import split_domain_port, validate_host
 from jinja2 import Environment, FileSystemLoader
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -77,7 +78,9 @@ class Switchboard:
     async def change(self, request: Request) -> Response:
         """Take what was chosen on the page; other sites may not send it."""
         here = str(request.base_url).rstrip("/")
-        if request.headers.get("origin", here) != here:
+        allowed = settings.ALLOWED_HOSTS or [".localhost", "127.0.0.1", "[::1]"]
+        known = validate_host(split_domain_port(request.headers["host"])[0], allowed)
+        if not known or request.headers.get("origin", here) != here:
             raise HTTPException(403, "This form is not from here.")
         form = parse_qs((await request.body()).decode("ascii", "replace"), keep_blank_values=True)
         wanted = {}

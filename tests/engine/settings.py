@@ -11,6 +11,7 @@ os.environ |= {
     "FORWARDED_ALLOW_IPS": "",
     "FANOUT_DEADLINE": "5",
     "FANOUT_TRANSPORT": "pyreqwest",
+    "FANOUT_COMPARE_PAGES": "true",
 }
 
 from config.settings import *  # noqa: F403

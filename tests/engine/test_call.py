@@ -12,6 +12,7 @@ from pytest_django import Settings
 from engine.conftest import make_service
 from engine.test_breaker import Clock
 from engine.visitors import make_visit
+from fanout import Service
 from fanout.calls.body import BadStatus
 from fanout.calls.call import Call
 from fanout.calls.mistake import BadAnswer
@@ -20,11 +21,15 @@ from fanout.policies.breaker import FAILURES, Breaker, Paused, Unwell
 GIVEN_UP = [TimeoutError(), httpx.ReadTimeout(""), asyncio.CancelledError()]
 
 
+_classes: dict[str, type[Service]] = {}
+
+
 def make_call(user: str = "", seconds: float = 60.0, **options: Any) -> Call:
     """A call for the page of a user."""
     viewer: Any = SimpleNamespace(pk=user) if user else None
-    service = make_service("alpha", "http://alpha.test/", **options)
-    call = Call(service, make_visit(viewer, seconds))
+    made = make_service("alpha", "http://alpha.test/", **options)
+    cls = _classes.setdefault(repr(options), type(made))  # each makes a class of its own
+    call = Call(cls(made.name, made.address), make_visit(viewer, seconds))
     assert call.find_known() is None
     call.begin()
     return call
@@ -48,6 +53,7 @@ def test_equal_calls_may_be_one(settings: Settings) -> None:
     assert make_call(user="1", personal=True).flight == make_call(user="1", personal=True).flight
     assert make_call(user="1", personal=True).flight != make_call(user="2", personal=True).flight
     assert make_call(user="1", personal=True).flight != make_call(personal=True).flight
+    assert make_call().flight != make_call(retry=False).flight  # which may read in another way
     assert make_call(coalesce=False).flight != make_call(coalesce=False).flight
     assert make_call(seconds=1.0).flight != make_call(seconds=1.0).flight
 

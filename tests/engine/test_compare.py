@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib import reload
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pytest_django import Settings
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from comparison import urls
 from comparison.management.commands import compare
 from comparison.measurement import AS_IT_IS, Measurement, Part, judge
 from engine.conftest import serve
@@ -42,6 +44,8 @@ FANOUT_URLS = {{
     "beta": "{fakes}/beta/?latency_ms=0&fault=status:500",
 }}
 """
+
+SHOWN = {"FANOUT_COMPARE": "true", "FANOUT_COMPARE_PAGES": "true"}
 
 Popen = subprocess.Popen[Any]
 
@@ -184,6 +188,17 @@ def test_the_comparison_shows_any_page(
     assert response.page.style == ("sync" if (style, interface) == ("stream", "wsgi") else style)
 
 
+def test_in_production_only_the_command_sees_pages_at_other_addresses(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.DEBUG = False
+    shown = [len(reload(urls).urlpatterns)]
+    monkeypatch.delenv("FANOUT_COMPARE_PAGES")
+    for settings.DEBUG in (False, True):
+        shown.append(len(reload(urls).urlpatterns))
+    assert shown == [6, 5, 6]
+
+
 @pytest.mark.parametrize("path", ["quick/books/9/", "gather/nowhere/", "gather/accounts/login/"])
 def test_it_shows_nothing_else(path: str, client: Client) -> None:
     assert client.get(f"/compare/{path}").status_code == 404
@@ -280,10 +295,10 @@ def test_services_that_are_faked_get_fakes_of_their_own(
     run()
     if faked:
         [(port,), variables] = runs
-        assert variables == {"FANOUT_COMPARE": "true", "FAKES_URL": f"http://127.0.0.1:{port}"}
+        assert variables == {**SHOWN, "FAKES_URL": f"http://127.0.0.1:{port}"}
         assert port != 8001
     else:
-        assert runs == [{"FANOUT_COMPARE": "true"}]
+        assert runs == [SHOWN]
 
 
 @pytest.mark.parametrize("option", ["pages", "concurrency"])

@@ -238,6 +238,16 @@ def test_what_is_gone_stays_gone_while_the_cache_still_has_it(
         hold.set()
 
 
+def test_what_never_was_takes_no_room_from_a_good_answer(
+    kept: LastGood, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fanout.calls.last_good.MAX_KEPT", 20_000)
+    kept.keep(KEY, REPLY, 60.0, 0.0)
+    for number in range(50):
+        kept.drop((KEY[0], str(number)))
+    assert kept.find(KEY, ALPHA)
+
+
 def test_what_comes_back_is_written_at_once(kept: LastGood, cache: Cache) -> None:
     kept.drop(KEY)
     kept.keep(KEY, REPLY, 0.0, 300.0)

@@ -1,5 +1,6 @@
 """How a page is put together from its sections."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,3 +103,19 @@ def test_in_development_page_and_log_say_who_says_more(
     [line, _] = (message for message in caplog.messages if "cannot be called" in message)
     hint = ": uv run manage.py services says more" if debug else ""
     assert line == f"alpha cannot be called: ALPHA_URL is not set (failed){hint}"
+
+
+@pytest.mark.usefixtures("broken_template")
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+def test_a_template_for_failures_that_fails_changes_no_status(
+    client: Client,
+    settings: Settings,
+    templates: Path,
+    two_services: Callable[..., None],
+    accept: str,
+) -> None:
+    two_services(alpha="fault=status:404")
+    settings.OPTIONS["alpha"]["required"] = True
+    broken = templates / "sections" / "alpha.html"
+    broken.rename(broken.with_name("alpha.failed.html"))
+    assert client.get(reverse("home"), headers={"Accept": accept}).status_code == 404

@@ -7,19 +7,23 @@ from html.parser import HTMLParser
 from pathlib import Path
 from threading import Event, Semaphore
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
 from asgiref.sync import async_to_sync
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured
-from django.test import AsyncClient, Client
+from django.test import AsyncClient, AsyncRequestFactory, Client
 from django.urls import reverse
 from pytest_django import Settings
 
 from engine.conftest import Script, serve
+from fanout.pages.page import Page
 from fanout.pages.response import PageResponse
 from fanout.pages.streaming import StreamedPageResponse
 from fanout.serving.entries import get_asgi_application
+from homepage import views
 
 PATH = reverse("compare-stream")
 HOSTILE = "</h2></section></template><script>alert('&')</script><!-- sections -->"
@@ -292,3 +296,31 @@ def test_a_page_needs_a_place_for_its_sections(
     (templates / "home.html").write_text("<p>Own</p>", encoding="utf-8")
     with pytest.raises(ImproperlyConfigured, match="no block named sections"):
         get(async_client)
+
+
+OWN = """
+{% extends ("home.html" if viewer else "home.html") %}
+{% import "own_macros.html" as own %}
+{% set greeting = "Good day" %}
+{% block sections %}{{ greeting }}{{ own.mark() }}{{ super() }}{% endblock %}
+"""
+
+
+def test_a_template_that_extends_imports_and_sets_is_as_in_gather(
+    two_services: Callable[..., None], templates: Path
+) -> None:
+    (templates / "own.html").write_text(OWN, encoding="utf-8")
+    macros = "{% macro mark() %}<mark>own</mark>{% endmacro %}"
+    (templates / "own_macros.html").write_text(macros, encoding="utf-8")
+    request: Any = AsyncRequestFactory().get("/")
+    request.user = AnonymousUser()
+    page = Page("own.html")
+    response: Any = async_to_sync(_stream)(request, page)
+    assert response.count("Good day<mark>own</mark>") == 2
+    assert response.count("<section id=") == 2
+
+
+async def _stream(request: Any, page: Page) -> str:
+    request.auser = AsyncMock(return_value=AnonymousUser())
+    response: Any = await views.stream(request, page)
+    return "".join([part.decode() async for part in response])

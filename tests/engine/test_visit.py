@@ -205,16 +205,16 @@ def test_a_stale_answer_is_shown_to_nobody_else(
         ResolverMatch(
             print,
             (),
-            {"isbn": "9", "page": "the view's"},
+            {"isbn": "9", "kind": "new", "page": "the view's"},
             captured_kwargs={"isbn": "9", "page": "2"},
-            extra_kwargs={"page": "the view's"},
+            extra_kwargs={"kind": "new", "page": "the view's"},
         ),
     ],
 )
 def test_a_visit_knows_the_arguments_in_the_path(match: ResolverMatch | None) -> None:
     made = make_visit()
     made.request.resolver_match = match
-    assert made.kwargs == ({"isbn": "9", "page": "2"} if match else {})
+    assert made.kwargs == ({"isbn": "9", "kind": "new", "page": "2"} if match else {})
 
 
 def test_a_visit_knows_the_language() -> None:

@@ -62,7 +62,8 @@ class Call:
     def flight(self) -> Hashable:
         """Equal for calls that may be one: those that are short of time are like no other."""
         alone = not self.service.coalesce or self.seconds < NEARLY * self.most
-        return object() if alone or not self.key else self.key
+        # What is shared is what this class reads in the answer.
+        return object() if alone or not self.key else (type(self.service), self.key)
 
     def begin(self) -> Talk:
         """Say what is to be sent, anew for a second try. Raises BadAnswer."""

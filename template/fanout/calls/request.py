@@ -107,7 +107,11 @@ def prepare(service: Service, visit: Visit) -> Prepared | None:
         request = call(service, "request", visit)
         if request is None:
             return None
-        prepared = check(request, name(service, "request"))
+        prepared = check(request, who := name(service, "request"))
+        if _get_origin(prepared.url) != _get_origin(
+            service.url
+        ):  # what it proves is for that alone
+            raise Mistake(f"{who} gives a request to another host than {service.name.upper()}_URL")
     if type(service.authenticate) in EVERYBODYS:
         return prepared
     talk = Talk(service, prepared, httpx.Headers())
@@ -142,6 +146,10 @@ def check_headers(request: httpx.Request, who: str) -> None:
     for header, value in request.headers.raw:
         if not _NAME.fullmatch(header) or not _VALUE.fullmatch(value):
             raise Mistake(f"{who} gives a header {header!r:.60} that cannot be sent")
+
+
+def _get_origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
 
 
 @lru_cache(1000)

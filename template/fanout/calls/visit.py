@@ -46,9 +46,8 @@ class Visit:
         match: Any = self.request.resolver_match
         if not match:
             return {}
-        # Django knows which were captured, but forgets those before an `include`.
-        outer = {key: value for key, value in match.kwargs.items() if key not in match.extra_kwargs}
-        return {**outer, **match.captured_kwargs}
+        given = {key: value for key, value in match.kwargs.items() if key != "page"}  # the view's
+        return {**given, **match.captured_kwargs}
 
 
 def get_visit(request: HttpRequest) -> Visit:

@@ -59,8 +59,8 @@ class Page:
             yield from (f"{cls.__module__}.{cls.__qualname__}: {problem}" for cls, problem in wrong)
             return
         listed = {service.name: service for service in self.sections}
-        for name in self._chosen:
-            if isinstance(name, str) and name not in known:
+        for name in map(_get_name, self._chosen):
+            if name not in known:
                 there = ", ".join(sorted(known))
                 yield f"The page {self.template} lists {name!r}, which is no service; there are {there}."
         for name in sorted((self._required or set()) - listed.keys()):

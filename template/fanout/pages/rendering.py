@@ -39,10 +39,10 @@ def show_section(
         if strict:
             raise
         logger.exception("%s has a template that fails", section.name)
-        failed = replace(
-            section, state="failed", error="has a template that fails", data={}, status=None
-        )
-        return failed, "" if section.state == "failed" else show_section(failed, request)[1]
+        if section.state == "failed":  # what failed before decides what becomes of the page
+            return section, ""
+        failed = _fail(section, "has a template that fails")
+        return failed, show_section(failed, request)[1]
 
 
 def encode_section(
@@ -57,8 +57,11 @@ def encode_section(
         if strict:
             raise
         logger.exception("%s has what JSON cannot say", section.name)
-        failed = replace(section, state="failed", error="has what JSON cannot say", data={})
-        return encode_section(failed, request)
+        return encode_section(_fail(section, "has what JSON cannot say"), request)
+
+
+def _fail(section: Section, error: str) -> Section:
+    return replace(section, state="failed", error=error, data={}, status=None)
 
 
 class _JsonEncoder(DjangoJSONEncoder):
@@ -125,24 +128,11 @@ def is_stable(template: Any) -> bool:
 
 def render_block(template: Template, name: str, variables: dict[str, object]) -> str:
     """One block of a template, which may be of one that it extends; nothing if there is none."""
-    find = _find_parents.__wrapped__ if template.environment.auto_reload else _find_parents
     context = template.new_context(variables)
-    for parent in find(template):
-        for block, render in parent.blocks.items():  # as Jinja does when it renders `extends`
-            context.blocks.setdefault(block, []).append(render)
+    for text in template.root_render_func(context):
+        if text.strip():  # by now it has set, imported and extended what it needs
+            break
     return "".join(context.blocks[name][0](context)) if name in context.blocks else ""
-
-
-@lru_cache(1000)
-def _find_parents(template: Template) -> list[Template]:
-    """The templates that this one extends, nearest first."""
-    environment: Any = template.environment
-    source, _, _ = environment.loader.get_source(environment, template.name)
-    extends: Any = environment.parse(source).find(nodes.Extends)
-    if not extends or not isinstance(extends.template, nodes.Const):
-        return []
-    parent = environment.get_template(extends.template.value)
-    return [parent, *_find_parents(parent)]
 
 
 class _Environment(Environment):

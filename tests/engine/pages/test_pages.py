@@ -499,3 +499,12 @@ def test_a_class_of_one_page_alone_is_checked_too() -> None:
     _Other.timeout = 2.0
     assert find_errors(page) == []
     assert next(service.timeout for service in page.sections) == 2.0
+
+
+@pytest.mark.usefixtures("backend")
+def test_a_class_that_nobody_would_find_is_an_error() -> None:
+    class Elsewhere(Service):
+        pass
+
+    [error] = find_errors(Page("own.html", Elsewhere))
+    assert error.startswith("The page own.html lists 'elsewhere', which is no service; there are ")

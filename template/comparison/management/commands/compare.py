@@ -136,7 +136,7 @@ def _measure(
     variables = {"FAKES_URL": f"http://127.0.0.1:{port}"} if faked else {}
     with (
         run_fakes(port) if faked else nullcontext(),
-        run_server(FANOUT_COMPARE="true", **variables) as address,
+        run_server(FANOUT_COMPARE="true", FANOUT_COMPARE_PAGES="true", **variables) as address,
     ):
         return asyncio.run(_visit(address, paths, parts, pages, at_once))
 
