@@ -29,6 +29,7 @@ _PRODUCTION = {
     "DJANGO_SECRET_KEY": "only-for-these-tests-" * 3,
     "DJANGO_ALLOWED_HOSTS": "127.0.0.1",
     "FANOUT_COMPARE": "true",
+    "FANOUT_COMPARE_PAGES": "true",
 }
 
 

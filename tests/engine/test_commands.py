@@ -69,13 +69,16 @@ def test_dev_runs_the_site_and_the_fakes_until_ctrl_c(manage: Manage) -> None:
             httpx.get(address)
 
 
+CLASSES = "from fanout import Service\nclass Book(Service): pass\n"  # a page lists that one
+
+
 def test_dev_starts_the_fakes_anew_when_classes_change(tmp_path: Path) -> None:
     classes = PROJECT / "classes_of_a_test.py"  # in the folder that is watched
     text = "from engine.settings import *\n\nFANOUT_CLASSES = 'classes_of_a_test'\n"
     port = find_free_ports()
     address = f"http://127.0.0.1:{port + 1}/shelf/"
     try:
-        classes.write_text("from fanout import Service\n", encoding="utf-8")
+        classes.write_text(CLASSES, encoding="utf-8")
         with run_commands(tmp_path, text, {}) as manage:
             process = manage("dev", "--port", str(port))
             read_until(process, "Ctrl-C")
@@ -129,6 +132,10 @@ FANOUT_CLASSES = __name__
 
 
 class Shelf(Service):
+    pass
+
+
+class Book(Service):
     pass
 """
     port = find_free_ports()

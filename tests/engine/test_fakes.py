@@ -318,6 +318,10 @@ class Reviews(Service):
 class Stock(Service):
     def read(self, response):
         return response.json()
+
+
+class Book(Service):
+    pass
 """
     (tmp_path / "homepage/fakes").mkdir(parents=True)
     (tmp_path / "homepage/fakes/stock.json").write_text('[{"path": "a", "json": {}}]')

@@ -107,7 +107,7 @@ def change_little(repository: Path) -> None:
     for line in ("    # Your own dependencies", "    # Your own development tools"):
         replace(project / "pyproject.toml.jinja", line, f'    "sniffio",\n{line}')
     replace(page / "static/site.css", "* {\n", "* {\n  min-inline-size: 0;\n")
-    replace(page / "views.py", "TEMPLATE =", "MINOR_VIEWS = True\nTEMPLATE =")
+    replace(page / "views.py", "HOME =", "MINOR_VIEWS = True\nHOME =")
     viewport = '  <meta name="viewport"'
     replace(page / "jinja2/base.html", viewport, f'  <meta name="minor" content="">\n{viewport}')
     replace(project / "README.md.jinja", "## Services\n", "## Services\n\nThere are up to 32.\n")

@@ -84,8 +84,7 @@ class LastGood:
         """Forget what was kept, here and in the cache."""
         with self._lock:
             self._put(key, _Kept(_GONE, time.time(), 0.0, 0.0))  # newer than what the cache has
-            if key in self._kept[key[0]]:
-                self._kept[key[0]].move_to_end(key, last=False)  # goes before any good answer
+            self._kept[key[0]].move_to_end(key, last=False)  # goes before any good answer
         if is_shared():
             self._start(caches["fanout"].delete, _name(key))
 

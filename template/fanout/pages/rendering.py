@@ -129,9 +129,8 @@ def is_stable(template: Any) -> bool:
 def render_block(template: Template, name: str, variables: dict[str, object]) -> str:
     """One block of a template, which may be of one that it extends; nothing if there is none."""
     context = template.new_context(variables)
-    for text in template.root_render_func(context):
-        if text.strip():  # by now it has set, imported and extended what it needs
-            break
+    parts = template.root_render_func(context)
+    next((text for text in parts if text.strip()), None)  # what it sets, imports and extends
     return "".join(context.blocks[name][0](context)) if name in context.blocks else ""
 
 

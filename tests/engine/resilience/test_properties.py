@@ -859,7 +859,8 @@ def make_page(visitor: Visitor) -> Visit:
     """A visit of theirs."""
     request = RequestFactory().generic(visitor.method, "/")
     places = dict(zip(("user", "language", "word"), visitor.places, strict=True))
-    match: Any = SimpleNamespace(kwargs={"word": visitor.word, "places": places})
+    arguments = {"word": visitor.word, "places": places}
+    match: Any = SimpleNamespace(kwargs=arguments, captured_kwargs=arguments)
     request.resolver_match = match
     viewer: Any = SimpleNamespace(pk=visitor.user) if visitor.user else None
     return Visit(request, viewer, Deadline(60.0), make_headers({}), language=visitor.language)
