@@ -24,3 +24,7 @@ class Third(_Link):
 
     name = "shelf_3"
     after = ("shelf_2",)
+
+
+class Book(Service):
+    """Of a page that is not measured."""
