@@ -123,15 +123,21 @@ def test_every_style_is_measured_through_the_real_server(
     assert [p.returncode for p in started] == [0]
 
 
-def test_any_page_is_measured_in_every_style(
+@pytest.fixture
+def own_server(
     tmp_path: Path,
     fakes: str,
     two_services: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The real server has the services of SETTINGS."""
     (tmp_path / "own_settings.py").write_text(SETTINGS.format(fakes=fakes), encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "own_settings")
+
+
+@pytest.mark.usefixtures("own_server")
+def test_any_page_is_measured_in_every_style(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BOOK, "_chosen", (Book, "alpha", "beta"))
     with serve(JSONResponse(find_book("9")), lifespan="off") as address:
         monkeypatch.setenv("BOOK_URL", f"{address}/")
@@ -147,15 +153,8 @@ def test_any_page_is_measured_in_every_style(
         assert style["together"]["problems"] == {}
 
 
-def test_a_view_of_ones_own_is_measured_as_it_is(
-    tmp_path: Path,
-    fakes: str,
-    two_services: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    (tmp_path / "own_settings.py").write_text(SETTINGS.format(fakes=fakes), encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "own_settings")
+@pytest.mark.usefixtures("own_server")
+def test_a_view_of_ones_own_is_measured_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare, "VIEWS", {})  # so that the homepage's is another one
     found = json.loads(run("--json", "--pages", "4", "--concurrency", "2"))
     assert found["holds"] is None
