@@ -8,7 +8,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from concurrent.futures import wait
 from functools import partial
+from typing import cast
 
+import httpx
 from django.conf import settings
 
 from fanout.calls.answer import Answer, Reply
@@ -182,7 +184,7 @@ def _send(call: Call, talk: Talk) -> Reply | None:
         if not talk.errand and talk.go_on(response):
             return None
         body = call.receive(response, talk)
-        for chunk in response.iter_raw():
+        for chunk in cast("httpx.SyncByteStream", response.stream):
             for _ in body.add(chunk):
                 pass  # threads take turns by themselves
     finally:
@@ -197,7 +199,7 @@ async def _asend(call: Call, talk: Talk) -> Reply | None:
             if not talk.errand and talk.go_on(response):
                 return None
             body = call.receive(response, talk)
-            async for chunk in response.aiter_raw():
+            async for chunk in cast("httpx.AsyncByteStream", response.stream):
                 for _ in body.add(chunk):
                     await asyncio.sleep(0)
         finally:

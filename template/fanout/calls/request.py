@@ -34,13 +34,13 @@ class Prepared(NamedTuple):
 
     def make(self, more: httpx.Headers) -> httpx.Request:
         """The request for httpx, with `more` headers where the class has not set them."""
-        headers = more
-        if self.headers:
-            own = {header.lower() for header, _ in self.headers}
-            headers = httpx.Headers(
-                [*self.headers, *(h for h in more.raw if h[0].lower() not in own)]
-            )
-        request = httpx.Request(self.method, self.url, headers=headers, content=self.body or None)
+        own = {header.lower() for header, _ in self.headers}
+        headers = [*self.headers, *(h for h in more.raw if h[0].lower() not in own)]
+        # With a stream httpx adds no headers of its own, which takes as long as all the rest.
+        stream = httpx.ByteStream(self.body)
+        request = httpx.Request(self.method, self.url, headers=headers, stream=stream)
+        request.url = self.url  # itself: what is known of it need not be found again
+        request.read()
         if self.url.userinfo and "Authorization" not in request.headers:
             next(httpx.BasicAuth(self.url.username, self.url.password).auth_flow(request))
         return request
@@ -137,7 +137,11 @@ def check(request: object, who: str) -> Prepared:
     except Exception as error:
         raise Mistake.of(who, error) from None
     check_headers(request, who)
-    own = tuple(h for h in request.headers.raw if h[0].lower() != b"transfer-encoding")
+    if "Transfer-Encoding" in request.headers:
+        del request.headers["Transfer-Encoding"]
+        request.headers["Content-Length"] = str(len(body))
+    request.headers.setdefault("Host", url.netloc.decode("ascii"))
+    own = tuple(request.headers.raw)
     return Prepared(request.method, url, own, body, _digest(request.method, url, own, body))
 
 
@@ -155,7 +159,8 @@ def _get_origin(url: httpx.URL) -> tuple[str, str, int | None]:
 @lru_cache(1000)
 def _prepare_plain(service: Service, user: str) -> Prepared:
     url = service.locate(user)
-    return Prepared("GET", url, (), b"", _digest("GET", url, [], b""))
+    host = ((b"Host", url.netloc),)
+    return Prepared("GET", url, host, b"", _digest("GET", url, host, b""))
 
 
 def _digest(method: str, url: httpx.URL, headers: Headers, body: bytes) -> str:

@@ -7,6 +7,7 @@ request says, or nothing; but pyreqwest adds `Accept: */*` and a `User-Agent` wh
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import httpx
@@ -91,11 +92,7 @@ def _configure(builder: C) -> C:
 
 def _prepare(start: Callable[[str, str], R], request: httpx.Request) -> R:
     """The request for pyreqwest. Raises ValueError if another one would be sent."""
-    target = request.url.raw_path.decode()
-    url = f"{request.url.scheme}://{request.url.netloc.decode()}{target}"  # without a password
-    doubtful = "'" in target or "\\" in target or "%2" in target  # the others stay as they are
-    if doubtful and not str(Url(url)).endswith(target):
-        raise ValueError("write %27 for ' in a query, and %5C for \\ and . for %2E in a path")
+    url = _spell(request.url)
     headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
     seconds = max(request.extensions["timeout"].values())
     builder = start(request.method, url).headers(headers).timeout(timedelta(0, seconds))
@@ -107,6 +104,17 @@ def _prepare(start: Callable[[str, str], R], request: httpx.Request) -> R:
             raise ValueError("Content-Length is not the length of the body")
         return builder.body_bytes(body)
     return builder
+
+
+@lru_cache(1000)
+def _spell(url: httpx.URL) -> str:
+    """An address without its password. Raises ValueError if another one would be called."""
+    target = url.raw_path.decode()
+    spelled = f"{url.scheme}://{url.netloc.decode()}{target}"
+    doubtful = "'" in target or "\\" in target or "%2" in target  # the others stay as they are
+    if doubtful and not str(Url(spelled)).endswith(target):
+        raise ValueError("write %27 for ' in a query, and %5C for \\ and . for %2E in a path")
+    return spelled
 
 
 def _respond(response: BaseResponse, body: _Body) -> httpx.Response:
