@@ -81,14 +81,16 @@ def get_names(count: int) -> list[str]:
     return [f"shelf_{number}" for number in range(1, count + 1)]
 
 
-def make_project(count: int) -> Path:
+def make_project(count: int, template: Path | None = None, name: str = "") -> Path:
     """A project as people get it, with so many services, and `measured/` beside it."""
-    folder = CACHE / "projects" / str(count)
+    folder = CACHE / "projects" / (name or str(count))
     shutil.rmtree(folder, ignore_errors=True)
-    template = CACHE / "template"
-    shutil.rmtree(template, ignore_errors=True)
+    if not template:
+        template = CACHE / "template"
+        shutil.rmtree(template, ignore_errors=True)
+        copy_template(template)
     copy_project(
-        copy_template(template),
+        template,
         folder,
         service_count=count,
         service_names=",".join(get_names(count)),

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -32,11 +33,16 @@ THROUGHPUT = {
 }
 
 
-def test_everybody_serves_the_same_page_and_the_peers_are_typed() -> None:
-    """In one test, since both need the same environments."""
+def test_everybody_serves_the_same_page_and_the_peers_are_typed(
+    record_property: Callable[[str, object], None],
+) -> None:
+    """In one test, since all of it needs the same environments."""
     smoke = run(sys.executable, "benchmarks/run.py", "--smoke")
     for contestant in CONTESTANTS:
         assert f"{contestant.name} serves the page" in smoke
+    printed = run(sys.executable, "benchmarks/change.py")
+    assert GATHER_ALONE.name in printed
+    record_property("figure", printed)
     python = get_program("peers", "python")
     mypy = (sys.executable, "-m", "mypy", "--config-file=", "--strict", "--explicit-package-bases")
     cache = str(CACHE / ".mypy_cache")
