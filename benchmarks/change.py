@@ -8,8 +8,10 @@ import argparse
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections import defaultdict
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -47,7 +49,8 @@ def find(commit: str) -> dict[str, Path]:
     if packed.returncode:
         print(f"There is no {commit} here to compare with.")
         return projects
-    subprocess.run(["tar", "x"], cwd=template, input=packed.stdout, check=True)
+    with tarfile.open(fileobj=BytesIO(packed.stdout)) as files:
+        files.extractall(template, filter="data")
     return {**projects, commit: make_project(COUNT, template, f"{COUNT}-before")}
 
 
