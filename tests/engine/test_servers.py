@@ -1,6 +1,7 @@
 """The site under real servers: ASGI with its lifespan, and WSGI."""
 
 import asyncio
+import socket
 from threading import Thread
 from typing import Any
 from wsgiref.simple_server import make_server
@@ -24,6 +25,19 @@ def test_asgi(style: str) -> None:
     assert response.status_code == 200
     assert response.headers.get("X-Fanout-Complete", "true") == "true"
     assert ";desc=failed" not in response.text  # where a streamed page says it
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "nobody.test"])
+def test_http_1_0_is_answered_without_chunks(style: str, host: str) -> None:
+    with serve(get_asgi_application()) as address:
+        url = httpx.URL(address)
+        with socket.create_connection((url.host, url.port or 0), 50) as sock:
+            path = reverse(f"compare-{style}")
+            sock.sendall(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+            head, _, body = sock.makefile("rb").read().partition(b"\r\n\r\n")
+    assert b"transfer-encoding" not in head
+    assert f"content-length: {len(body)}" in head.decode()
+    assert body.rstrip().endswith(b"</html>")
 
 
 def test_wsgi(style: str) -> None:

@@ -251,6 +251,16 @@ def test_whoever_goes_away_stops_the_calls(
     async_to_sync(leave)()
 
 
+def test_middleware_that_compresses_leaves_it_whole(
+    two_services: Callable[..., None], settings: Settings
+) -> None:
+    settings.MIDDLEWARE = ["django.middleware.gzip.GZipMiddleware", *settings.MIDDLEWARE]
+    with serve(get_asgi_application()) as site:
+        response = httpx.get(site + PATH, headers={"Accept-Encoding": "gzip"}, timeout=20)
+    assert "Content-Encoding" not in response.headers  # so a proxy may compress it
+    assert response.text.count("<section id=") == 2
+
+
 def test_head_asks_no_service(gate: Gate) -> None:
     with serve(get_asgi_application()) as site:
         assert httpx.head(site + PATH, timeout=20).status_code == 200

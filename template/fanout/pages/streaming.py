@@ -35,9 +35,10 @@ async def stream_page(
 ) -> "PageResponse | StreamedPageResponse":
     """The response, once its status is known: when every required service has answered.
 
-    JSON, and what says that there is no page, is in one piece.
+    JSON, what says that there is no page, and what answers HTTP/1.0, is in one piece.
     """
-    services, whole = page.sections, wants_json(visit.request)
+    old = vars(visit.request)["scope"].get("http_version") == "1.0"  # it knows no chunks
+    services, whole = page.sections, old or wants_json(visit.request)
     required = page.find_required(services)
     first = {service.name for service in services} if whole else required
     arrived: list[Section] = []
@@ -70,6 +71,7 @@ class StreamedPageResponse(StreamingHttpResponse):
         set_headers(self, visit)
         self.headers["Cache-Control"] = "no-store"  # whether it will be complete is not known
         self.headers["X-Accel-Buffering"] = "no"  # nginx and others keep parts back without it
+        self.headers["Content-Encoding"] = "identity"  # else middleware compresses each part alone
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The parts; whoever stops taking them stops the calls, which Django alone would not."""

@@ -117,6 +117,14 @@ class Handler(ASGIHandler):
             raise errors.exceptions[0] if len(errors.exceptions) == 1 else errors
         return response
 
+    async def send_response(self, response: Any, send: Send) -> None:
+        """Send it as Django does, but what is whole with its length: HTTP/1.0 knows no chunks."""
+        if not response.streaming:
+            response.headers.setdefault("Content-Length", str(len(response.content)))
+        elif response.headers.get("Content-Encoding") == "identity":
+            del response.headers["Content-Encoding"]  # a proxy may compress what middleware may not
+        await super().send_response(response, send)
+
     async def _finish(self, response: HttpResponseBase | None) -> None:
         if not _must_tell(signals.request_finished, self.__class__):
             if response:
