@@ -4,6 +4,7 @@ from statistics import median
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.db.transaction import non_atomic_requests
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import resolve
@@ -14,6 +15,7 @@ from comparison.runs import add_run, format_ms, get_p95, recall_runs, round_up
 from homepage.views import HOME, VIEWS
 
 
+@non_atomic_requests
 @require_http_methods(["GET", "HEAD", "POST"])
 @cache_control(no_store=True)
 async def compare(request: HttpRequest) -> HttpResponse:
@@ -37,6 +39,7 @@ async def compare(request: HttpRequest) -> HttpResponse:
     return render(request, "compare.html", context, using="jinja2")
 
 
+@non_atomic_requests
 async def show(request: HttpRequest, style: str, address: str) -> Any:
     """The page that has this address, in another style."""
     match = request.resolver_match = resolve(f"/{address}")

@@ -7,6 +7,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
+from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_safe
@@ -22,6 +23,7 @@ HOME = Page("home.html")
 BOOK = Page("book.html", Book, *settings.FANOUT_SERVICES[:2], required=[Book])
 
 
+@non_atomic_requests
 @require_safe
 def sync(request: HttpRequest, page: Page = HOME, **_: str) -> HttpResponseBase:
     """A plain view. The thread waits for each service: as long as all of them together."""
@@ -30,6 +32,7 @@ def sync(request: HttpRequest, page: Page = HOME, **_: str) -> HttpResponseBase:
     return show_page(visit, page, "sync", sections)
 
 
+@non_atomic_requests
 @require_safe
 async def naive(request: HttpRequest, page: Page = HOME, **_: str) -> HttpResponseBase:
     """The trap: async, yet it awaits one call after another: as long as all services together."""
@@ -38,6 +41,7 @@ async def naive(request: HttpRequest, page: Page = HOME, **_: str) -> HttpRespon
     return await ashow_page(visit, page, "naive", sections)
 
 
+@non_atomic_requests
 @require_safe
 async def gather(request: HttpRequest, page: Page = HOME, **_: str) -> HttpResponseBase:
     """All calls at once: as long as the slowest service."""
@@ -46,6 +50,7 @@ async def gather(request: HttpRequest, page: Page = HOME, **_: str) -> HttpRespo
     return await ashow_page(visit, page, "gather", sections)
 
 
+@non_atomic_requests
 @require_safe
 async def stream(request: HttpRequest, page: Page = HOME, **_: str) -> HttpResponseBase:
     """All calls at once, each section sent when its service has answered: the first byte at once."""

@@ -11,6 +11,8 @@ import pytest
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
 from pytest_django import Settings
 
 from fanout.calls.service import get_classes, services
@@ -198,6 +200,25 @@ def test_a_recco_that_an_update_brings_wants_a_class(write: Write, settings: Set
     assert warning.hint == "Write into written: class Recco(Service): personal = True"
     write("class Recco(Service): personal = True")
     assert check_options() == []
+async def waits(request: HttpRequest) -> HttpResponse:
+    """A view that nobody may call in a transaction."""
+    raise AssertionError
+
+
+urlpatterns = [path("own/", include([path("waits/", waits)])), path("", include("config.urls"))]
+
+
+def test_an_async_view_in_a_transaction_is_an_error(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ROOT_URLCONF = __name__
+    assert [error for error in check_pages() if error.is_serious()] == []
+    monkeypatch.setitem(settings.DATABASES["default"], "ATOMIC_REQUESTS", True)
+    [error] = [error for error in check_pages() if error.is_serious()]
+    assert error.id == "fanout.E007"
+    assert error.msg.startswith("The view of /own/waits/ is async, so ATOMIC_REQUESTS needs")
+
+
 
 
 @pytest.mark.parametrize(

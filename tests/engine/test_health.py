@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 
 def test_alive_needs_nothing(client: Client) -> None:
@@ -28,6 +29,16 @@ def test_not_ready_without_the_database(
         raise OperationalError("connection refused")
 
     monkeypatch.setattr(connection, "cursor", fail)
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
     assert client.get(reverse("readyz")).status_code == 503
     assert "The database cannot be reached" in caplog.messages
     assert client.get(reverse("livez")).status_code == 200
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", ["livez", "readyz"])
+def test_nobody_has_to_log_in_to_ask(client: Client, settings: Settings, name: str) -> None:
+    own = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, own]
+    assert client.get(reverse("home")).status_code == 302
+    assert client.get(reverse(name)).status_code == 200

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import connections
 from django.test import AsyncClient, Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -32,6 +33,12 @@ def test_headers_of_a_complete_page(get: Get, style: str, settings: Settings) ->
     timings = [entry.split(";dur=") for entry in headers["Server-Timing"].split(", ")]
     assert [name for name, _ in timings] == [*settings.FANOUT_SERVICES, "total"]
     assert all(float(duration) >= 0 for _, duration in timings)
+
+
+@pytest.mark.usefixtures("two_services")
+def test_no_page_is_in_a_transaction(get: Get, style: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    assert get(style).status_code == 200
 
 
 def test_home_is_in_the_chosen_style(async_client: AsyncClient, settings: Settings) -> None:

@@ -6,7 +6,9 @@ from importlib import import_module
 from typing import Any, ClassVar
 from weakref import WeakSet
 
+from asgiref.sync import iscoroutinefunction
 from django.conf import settings
+from django.contrib.admindocs.views import extract_views_from_urlpatterns as get_views
 from django.core.checks import CheckMessage, Error, Warning
 
 from fanout.calls.service import (
@@ -80,9 +82,9 @@ def _get_name(chosen: Chosen) -> str:
 
 
 def check_pages(**_: Any) -> list[CheckMessage]:
-    """fanout.E007: pages have what they need. fanout.W001: a class is of a service that a page lists."""
+    """fanout.E007: pages have what they need, and views. fanout.W001: a class is of a service that a page lists."""
     try:
-        import_module(settings.ROOT_URLCONF)
+        urls = import_module(settings.ROOT_URLCONF)
         classes = get_classes(settings.FANOUT_CLASSES)
     except Exception:  # Django says it, or fanout.E004
         return []
@@ -90,6 +92,11 @@ def check_pages(**_: Any) -> list[CheckMessage]:
         return []
     known = {*settings.FANOUT_SERVICES, *(cls.name for cls in classes)}
     found = {problem for page in Page.known for problem in page.find_problems(known)}
+    atomic = {name for name, db in settings.DATABASES.items() if db.get("ATOMIC_REQUESTS")}
+    for view, address, *_rest in get_views(urls.urlpatterns) if atomic else ():
+        if iscoroutinefunction(view) and atomic - getattr(view, "_non_atomic_requests", set()):
+            why = "is async, so ATOMIC_REQUESTS needs it to be decorated with @non_atomic_requests."
+            found.add(f"The view of /{address} {why}")
     messages: list[CheckMessage] = [Error(problem, id="fanout.E007") for problem in sorted(found)]
     listed = {service.name for page in Page.known for service in page.sections}
     names = ", ".join(settings.FANOUT_SERVICES)

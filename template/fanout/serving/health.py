@@ -2,7 +2,9 @@
 
 import logging
 
+from django.contrib.auth.decorators import login_not_required
 from django.db import Error, connection
+from django.db.transaction import non_atomic_requests
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -12,6 +14,8 @@ from fanout.policies.deadline import time_limit
 READY_SECONDS = 0.75  # for the database: whoever asks has an answer within a second
 
 
+@non_atomic_requests
+@login_not_required
 @never_cache
 @require_safe
 async def livez(request: HttpRequest) -> HttpResponse:
@@ -19,6 +23,8 @@ async def livez(request: HttpRequest) -> HttpResponse:
     return HttpResponse("alive\n", content_type="text/plain")
 
 
+@non_atomic_requests
+@login_not_required
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
