@@ -13,9 +13,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.templatetags.static import static
 from django.test import RequestFactory
+from django.urls import clear_script_prefix
 from pytest_django import Settings
 
 from engine.conftest import serve
+from engine.visitors import ask_wsgi
 from fanout.pages.rendering import environment
 from fanout.serving.checks import check_static_files, refuse_unready
 from fanout.serving.entries import get_asgi_application, get_wsgi_application
@@ -41,6 +43,15 @@ def collected(hashed: Path, tmp_path: Path, settings: Settings) -> Path:
     settings.STATICFILES_DIRS = [tmp_path / "own"]
     call_command("collectstatic", interactive=False, verbosity=0, ignore_patterns=["admin"])
     return hashed
+
+
+@pytest.fixture
+def below(collected: Path, settings: Settings) -> Iterator[None]:
+    """Where the site is: below /shop."""
+    settings.STATIC_URL, settings.FORCE_SCRIPT_NAME = "static/", "/shop"
+    settings.TEMPLATES = [*settings.TEMPLATES]  # those that know addresses are made anew
+    yield
+    clear_script_prefix()
 
 
 class Quiet(WSGIRequestHandler):
@@ -176,6 +187,27 @@ def test_files_at_the_root_of_another_host_hide_no_page(
     settings.STATIC_URL = "https://cdn.test/"
     with serve(get_asgi_application()) as site:
         assert httpx.get(f"{site}/livez").status_code == 200
+
+
+@pytest.mark.parametrize("passed_on", ["", "/shop"])
+def test_a_site_below_a_path_does_not_mind_whether_a_proxy_takes_that_off(
+    below: None, site: str, passed_on: str
+) -> None:
+    page = httpx.get(f"{site}{passed_on}/accounts/login/").text
+    [address] = re.findall(r'"/shop(/static/site\.[0-9a-f]{12}\.css)"', page)
+    assert httpx.get(site + passed_on + address).status_code == 200
+    moved = httpx.get(f"{site}{passed_on}/admin")
+    assert (moved.status_code, moved.headers["Location"]) == (301, "/shop/admin/")
+
+
+def test_so_is_one_below_a_path_that_the_server_says(collected: Path, settings: Settings) -> None:
+    settings.STATIC_URL = "/shop/static/"
+    with serve(get_asgi_application(), root_path="/shop") as site:
+        assert httpx.get(f"{site}/static/icon.svg").status_code == 200
+    [file] = ask_wsgi(
+        get_wsgi_application(), "/static/icon.svg", method="HEAD", SCRIPT_NAME="/shop"
+    )
+    assert file.status_code == 200
 
 
 def test_files_that_are_not_collected_are_refused_in_one_sentence(

@@ -18,7 +18,7 @@ from fanout.telemetry import load_tracing
 
 def get_wsgi_application() -> WSGIApplication:
     """The site for WSGI servers, which have no other moment than this to refuse to start."""
-    django.setup(set_prefix=False)
+    django.setup()
     refuse_unready()
     tracing = load_tracing()
     return with_static_files_wsgi(tracing.TracedWSGIHandler() if tracing else WSGIHandler())
@@ -26,11 +26,10 @@ def get_wsgi_application() -> WSGIApplication:
 
 def get_asgi_application() -> Application:
     """The site for ASGI servers, with a lifespan that opens the connection pool and closes it."""
-    django.setup(set_prefix=False)
+    django.setup()
     tracing = load_tracing()
-    handler: Any = tracing.TracedHandler() if tracing else Handler()
     add_files: Any = ASGIStaticFilesHandler if settings.DEBUG else with_static_files
-    site: Application = add_files(handler)
+    site: Application = add_files(tracing.TracedHandler() if tracing else Handler())
 
     async def application(scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "lifespan":

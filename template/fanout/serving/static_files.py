@@ -24,6 +24,8 @@ def with_static_files(site: Application) -> Application:
     raw = [[(k.lower().encode(), v.encode()) for k, v in more] for more in headers]
 
     def application(scope: Any, receive: Any, send: Any) -> Any:
+        script, path = _part(scope.get("root_path", ""), scope["path"])
+        scope = {**scope, "root_path": script, "path": script + path}
         if not files or not scope["path"].startswith(prefix) or scope["type"] != "http":
             return site(scope, receive, send)
 
@@ -44,12 +46,21 @@ def with_static_files_wsgi(site: WSGIApplication) -> WSGIApplication:
     prefix, files, headers = _find(ServeStatic)
 
     def application(environ: Any, start_response: Any) -> Any:
-        if files and environ["PATH_INFO"].startswith(prefix):
+        script, path = _part(environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
+        environ = {**environ, "SCRIPT_NAME": script, "PATH_INFO": path}
+        if files and f"{script}{path}".startswith(prefix):
             more = headers[environ["wsgi.url_scheme"] == "https"]
+            environ["PATH_INFO"] = script + path
             return files(environ, lambda line, own: start_response(line, [*own, *more]))
         return site(environ, start_response)
 
     return application
+
+
+def _part(script: str, path: str) -> tuple[str, str]:
+    """What the site is below, and what is asked there, whether a proxy takes off the first or not."""
+    script = (settings.FORCE_SCRIPT_NAME or script).rstrip("/")
+    return script, path.removeprefix(script) if f"{path}/".startswith(f"{script}/") else path
 
 
 def _find(server: type[Any]) -> tuple[str, Any, list[list[tuple[str, str]]]]:
