@@ -210,7 +210,7 @@ LOGGING: dict[str, object] = (
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": "fanout.serving.log.JsonFormatter"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "handlers": {"stderr": {"class": "fanout.serving.log.Handler", "formatter": "json"}},
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             "uvicorn": {"level": "INFO"},

@@ -20,7 +20,7 @@ from engine.conftest import Script, serve
 from engine.visitors import ask_wsgi
 from fanout.calls.headers import make_headers, request_id
 from fanout.serving.entries import get_asgi_application, get_wsgi_application
-from fanout.serving.log import JsonFormatter
+from fanout.serving.log import Handler, JsonFormatter
 
 Read = Callable[[], list[dict[str, Any]]]
 
@@ -29,7 +29,7 @@ Read = Callable[[], list[dict[str, Any]]]
 def read() -> Iterator[Read]:
     """The lines logged so far, each of which has to be an object."""
     stream = StringIO()
-    handler = logging.StreamHandler(stream)
+    handler = Handler(stream)
     handler.setFormatter(JsonFormatter())
     logging.getLogger().addHandler(handler)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -115,6 +115,17 @@ def test_all_lines_of_a_request_have_its_id_and_its_response_too(
     assert lines[0]["service"] == "beta"
     assert lines[0]["duration"] > 0
     assert "secret" not in json.dumps(lines)
+
+
+def test_a_refused_host_is_one_line_without_a_traceback(read: Read, interface: str) -> None:
+    if interface == "asgi":
+        with serve(get_asgi_application()) as address:
+            httpx.get(address, headers={"Host": "nobody.test"})
+    else:
+        ask_wsgi(get_wsgi_application(), "/", HTTP_HOST="nobody.test")
+    [line] = [line for line in read() if line["logger"].startswith("django.")]
+    assert line["message"].startswith("Invalid HTTP_HOST header: 'nobody.test'.")
+    assert "exception" not in line
 
 
 def test_a_server_in_production_logs_json(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The log in production: one JSON object per line, whatever is in it."""
 
+import logging
 import sys
 from typing import Any
 
@@ -28,3 +29,14 @@ class JsonFormatter(BaseFormatter):
             if context.is_valid:
                 log_data["trace_id"] = trace.format_trace_id(context.trace_id)
                 log_data["span_id"] = trace.format_span_id(context.span_id)
+
+
+class Handler(logging.StreamHandler):
+    """What Django refuses, such as a Host, is one line, without a traceback; Django 5.2 has two."""
+
+    def filter(self, record: Any) -> Any:
+        about = vars(getattr(record, "request", record))
+        if record.name.startswith("django.security."):
+            record.exc_info, about["refused"] = None, True
+        again = record.name == "django.request" and "refused" in about
+        return not again and super().filter(record)
