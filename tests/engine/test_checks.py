@@ -102,6 +102,15 @@ def test_a_wrong_transport_is_an_error(settings: Settings) -> None:
     assert error.msg == "FANOUT_TRANSPORT is pyreqwest or httpx, not 'aiohttp'."
 
 
+@pytest.mark.parametrize("name", ["gevent", "eventlet"])
+def test_workers_that_run_one_async_view_at_a_time_are_an_error(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("socket.socket", type("socket", (), {"__module__": f"{name}._socket3"}))
+    with pytest.raises(ImproperlyConfigured, match=f"^Workers of {name} run one async view"):
+        refuse_unready()
+
+
 def test_caches_without_the_one_that_is_needed_are_an_error(settings: Settings) -> None:
     settings.CACHES = {"default": settings.CACHES["default"]}
     [error] = check_options()
@@ -191,15 +200,6 @@ def test_a_class_that_no_page_lists_is_a_warning(write: Write, settings: Setting
     refuse_unready()
 
 
-def test_a_recco_that_an_update_brings_wants_a_class(write: Write, settings: Settings) -> None:
-    settings.FANOUT_SERVICES = ["recco"]
-    write("")
-    [warning] = check_options()
-    assert warning.id == "fanout.W001"
-    assert warning.msg == "The service 'recco' is for whoever is logged in, but no class says so."
-    assert warning.hint == "Write into written: class Recco(Service): personal = True"
-    write("class Recco(Service): personal = True")
-    assert check_options() == []
 async def waits(request: HttpRequest) -> HttpResponse:
     """A view that nobody may call in a transaction."""
     raise AssertionError
@@ -219,6 +219,15 @@ def test_an_async_view_in_a_transaction_is_an_error(
     assert error.msg.startswith("The view of /own/waits/ is async, so ATOMIC_REQUESTS needs")
 
 
+def test_a_recco_that_an_update_brings_wants_a_class(write: Write, settings: Settings) -> None:
+    settings.FANOUT_SERVICES = ["recco"]
+    write("")
+    [warning] = check_options()
+    assert warning.id == "fanout.W001"
+    assert warning.msg == "The service 'recco' is for whoever is logged in, but no class says so."
+    assert warning.hint == "Write into written: class Recco(Service): personal = True"
+    write("class Recco(Service): personal = True")
+    assert check_options() == []
 
 
 @pytest.mark.parametrize(

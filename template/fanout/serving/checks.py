@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import socket
 from contextlib import suppress
 from hashlib import sha256
 from ipaddress import ip_network
@@ -72,6 +73,8 @@ def check_options(**_: Any) -> list[CheckMessage]:
             ip_network(proxy.strip())
     except ValueError:
         wrong += [f"FORWARDED_ALLOW_IPS is * or addresses or networks, not {proxies!r}."]
+    if (workers := socket.socket.__module__.partition(".")[0]) in ("gevent", "eventlet"):
+        wrong += [f"Workers of {workers} run one async view at a time: take gthread instead."]
     if "fanout" not in settings.CACHES:
         wrong += ["CACHES has no 'fanout', which log-ins and services need: see config/base.py."]
     return [Error(message, id="fanout.E004") for message in wrong] + _check_classes()
