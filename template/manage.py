@@ -10,6 +10,7 @@ import sys
 
 def main() -> None:
     """Run the command; a bad environment variable or database ends in one sentence."""
+    from django.conf import settings
     from django.core import checks
     from django.core.management import execute_from_command_line
     from django.db import OperationalError
@@ -26,9 +27,13 @@ def main() -> None:
     except EnvError as error:
         sys.exit(str(error))
     except OperationalError as error:
-        if getattr(error.__cause__, "sqlstate", "") is not None:
+        cause, said = error.__cause__, " ".join(str(error).split())
+        if getattr(cause, "sqlite_errorname", "SQLITE_ERROR") != "SQLITE_ERROR":
+            file = settings.DATABASES["default"]["NAME"]
+            sys.exit(f"SQLite cannot use {file}: {said}. It writes there and into its folder.")
+        if getattr(cause, "sqlstate", "") is not None:
             raise  # not of the connection to PostgreSQL
-        sys.exit(f"The database of DATABASE_URL cannot be used: {' '.join(str(error).split())}")
+        sys.exit(f"The database of DATABASE_URL cannot be used: {said}")
 
 
 if __name__ == "__main__":

@@ -106,3 +106,14 @@ def test_so_it_does_where_no_database_answers(command: str) -> None:
     said = fail(f"postgres://u:{SECRET}@127.0.0.1:1/shop", command, *port)
     assert re.fullmatch(r"The database of DATABASE_URL cannot be used: .* refused.*\n", said)
     assert SECRET not in said
+
+
+def test_so_it_does_where_sqlite_cannot_write(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "file/db.sqlite3"
+    assert fail(f"sqlite:///{path}", "migrate").startswith(f"SQLite cannot use {path}: unable to")
+
+
+def test_what_is_wrong_with_a_query_keeps_its_traceback(tmp_path: Path) -> None:
+    said = fail(f"sqlite:///{tmp_path / 'db.sqlite3'}", "changepassword", "joe")
+    assert said.endswith("OperationalError: no such table: auth_user\n")
