@@ -29,7 +29,7 @@ def listen(host: str, port: int, way_out: str) -> socket.socket:
         both = ":" in host and socket.has_dualstack_ipv6()  # :: is every address, of IPv4 too
         sock = socket.create_server((host, port), family=family, dualstack_ipv6=both)
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else error
+        reason = (error.strerror or str(error)).partition(" (")[0]  # without the address again
         message = f"Port {port} of {host} cannot be used: {reason}."
         raise CommandError(f"{message} Choose another: manage.py {way_out} PORT") from None
     # Else an answer waits for an ACK. What it accepts inherits this, on any event loop.
