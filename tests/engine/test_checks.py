@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from pytest_django import Settings
 
+from fakes.management.commands.fakes import Command
 from fanout.calls.service import get_classes, services
 from fanout.pages.page import check_pages
 from fanout.serving import checks
@@ -68,7 +69,10 @@ def test_development_needs_nothing(settings: Settings) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["ftp://a.test/", "a.test", "http://", "http://[", "http://a\n", "/a/", "https//u:s3cr3t@a/"],
+    [
+        *("ftp://a.test/", "a.test", "http://", "http://[", "http://a\n", "/a/"),
+        *("https//u:s3cr3t@a/", "http://a:0", "http://a:80000"),
+    ],
 )
 def test_a_url_that_cannot_be_called_is_an_error(settings: Settings, url: str) -> None:
     settings.FANOUT_SERVICES, settings.FANOUT_CLASSES = ["alpha", "beta"], "engine"
@@ -76,6 +80,15 @@ def test_a_url_that_cannot_be_called_is_an_error(settings: Settings, url: str) -
     [error] = check_urls()
     assert error.id == "fanout.E002"
     assert error.msg == "ALPHA_URL is not an http(s) address."  # not which: it may have a password
+
+
+def test_a_url_of_the_fakes_that_cannot_be_called_is_one_error(settings: Settings) -> None:
+    settings.FANOUT_SERVICES, settings.FANOUT_CLASSES = ["alpha", "beta"], "engine"
+    settings.FAKES_URL = "http://127.0.0.1:80000"
+    settings.FANOUT_URLS = {name: f"{settings.FAKES_URL}/{name}/" for name in ("alpha", "beta")}
+    assert [error.msg for error in check_urls()] == ["FAKES_URL is not an http(s) address."]
+    parser = Command().create_parser("manage.py", "fakes")  # without a traceback
+    assert parser.parse_args([]).port == 8001
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from hashlib import sha256
 from ipaddress import ip_network
 from traceback import walk_tb
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, run_checks
@@ -50,13 +51,15 @@ def check_urls(**_: Any) -> list[CheckMessage]:
     """fanout.E002: the URL of a service, and that of the cache, is one that can be used."""
     messages = []
     for service in _get_services():
-        with suppress(BadAnswer):
-            if not service.address or (service.url and is_safe_link(service.address)):
+        url = service.address
+        with suppress(BadAnswer, ValueError):  # of a port that is none
+            if not url or (service.url and is_safe_link(url) and urlsplit(url).port != 0):
                 continue
-        messages.append(f"{service.name.upper()}_URL is not an http(s) address.")
+        variable = "FAKES_URL" if service.faked else f"{service.name.upper()}_URL"
+        messages.append(f"{variable} is not an http(s) address.")
     if settings.CACHE_URL and not re.match("((redis|valkey)s?|unix)://", settings.CACHE_URL):
         messages.append("CACHE_URL is not an address like redis://host:6379/0.")
-    return [Error(message, id="fanout.E002") for message in messages]
+    return [Error(message, id="fanout.E002") for message in dict.fromkeys(messages)]
 
 
 def check_options(**_: Any) -> list[CheckMessage]:

@@ -43,8 +43,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Where to listen: at the port of FAKES_URL, unless another one is given."""
+        port = None
+        with suppress(ValueError):  # of what is no address: the checks say so
+            port = urlsplit(settings.FAKES_URL).port
         parser.add_argument("--host", default="127.0.0.1", help="in a container 0.0.0.0")
-        parser.add_argument("--port", type=int, default=urlsplit(settings.FAKES_URL).port or 8001)
+        parser.add_argument("--port", type=int, default=port or 8001)
         actions = parser.add_subparsers(dest="action", metavar="record | check")
         to_record = actions.add_parser("record", help="keep what real services say")
         to_check = actions.add_parser("check", help="compare what they say with what was recorded")
