@@ -62,7 +62,7 @@ Get = Callable[[str], Any]
 @contextmanager
 def serve(app: Any) -> Iterator[str]:
     """Serve an ASGI application on a free port; the value is its address, without a slash."""
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical"))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_level="critical", workers=1))
     with socket.create_server(("127.0.0.1", 0)) as sock:  # callers may come before it serves
         thread = Thread(target=server.run, kwargs={"sockets": [sock]})
         thread.start()

@@ -53,7 +53,7 @@ def pytest_configure() -> None:
 @contextmanager
 def serve(app: Any, **options: Any) -> Iterator[str]:
     """Serve an ASGI application on a free port; the value is its address."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", **options))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", workers=1, **options))
     with socket.create_server(("127.0.0.1", 0)) as sock:  # callers may come before it serves
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         thread = Thread(target=server.run, kwargs={"sockets": [sock]})

@@ -31,10 +31,11 @@ if {"check", "fakes"} & {*sys.argv}:
 
 @pytest.fixture
 def manage(tmp_path: Path) -> Iterator[Manage]:
-    """Start `manage.py` with a database of its own and all services faked."""
-    unset = {f"{name.upper()}_URL": "" for name in SERVICES}
+    """Start `manage.py` with a database of its own, all services faked, and no number of processes."""
+    variables = {f"{name.upper()}_URL": "" for name in SERVICES}
     text = SETTINGS.format(database=str(tmp_path / "db.sqlite3"))
-    with run_commands(tmp_path, text, unset) as manage:
+    text += 'import os\n\nos.environ["WEB_CONCURRENCY"] = "auto"\n'
+    with run_commands(tmp_path, text, variables) as manage:
         yield manage
 
 

@@ -155,6 +155,7 @@ def _serve_site(sock: socket.socket, fakes: ExitStack, run: Run) -> None:
         log_config=logging,
         reload=True,
         reload_dirs=[str(settings.BASE_DIR)],
+        workers=1,  # else WEB_CONCURRENCY, which is for `serve`, has to be a number
     )
     target = uvicorn.Server(config).run
     _Reload(config, target=target, sockets=[sock], fakes=fakes, run=run).run()

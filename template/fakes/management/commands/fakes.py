@@ -77,7 +77,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Fake services at http://{host}:{port}/ until Ctrl-C.")
             self.stdout.flush()
             config = uvicorn.Config(
-                app, log_level="warning", access_log=False, timeout_keep_alive=75
+                app, log_level="warning", access_log=False, timeout_keep_alive=75, workers=1
             )
             uvicorn.Server(config).run(sockets=[sock])
 
