@@ -135,6 +135,25 @@ def test_the_hooks_are_content_with_an_untouched_project(
     assert git(checked, "status", "--porcelain") == ""
 
 
+def test_in_a_larger_repository_the_hooks_check_the_project_alone(
+    copy: Copy, newest: Environment, tmp_path: Path
+) -> None:
+    top, project = tmp_path / "top", copy("top/shop")
+    for path, text in {"beside.py": "import os\n", "beside.html": '<img src="x.png">\n'}.items():
+        append(top / path, text)
+    append(project / "homepage/views.py", "import os\n")
+    commit(top, "with a project")
+    prek = str(newest.path / SCRIPTS / "prek")
+    # The second begins at the top, as pre-commit does.
+    for folder, config in ((project, ()), (top, ("--config=shop/.pre-commit-config.yaml",))):
+        done = run(prek, "run", "--all-files", *config, cwd=folder, **use(newest.path))
+        assert re.findall(r"^(.*?)\.+Passed", done.stdout, re.MULTILINE) == [
+            *("ruff format", "mypy", "djlint")
+        ]
+        assert git(top, "status", "--porcelain") == " M shop/homepage/views.py\n"
+        git(top, "checkout", "--quiet", ".")
+
+
 @pytest.mark.parametrize("folder", [".", "template"])
 def test_the_hooks_are_content_with_the_template(
     tmp_path: Path, newest: Environment, folder: str
