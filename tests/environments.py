@@ -17,6 +17,7 @@ SCRIPTS = "Scripts" if sys.platform == "win32" else "bin"
 MORE = [  # what the tests here need, and projects do not
     *("defusedxml>=0.7.1", "types-defusedxml>=0.7.0.20240218"),
     *("hypothesis>=6.130", "pytest-cov>=6.2"),
+    *("pytest-asyncio>=1.1", "pytest-randomly>=3.16", "pytest-xdist>=3.8"),  # what a team may add
 ]
 OTHERS = (
     *("DJANGO_", "FANOUT_", "FAKES_", "CACHE_URL", "DATABASE_URL", "OTEL_"),
@@ -37,7 +38,7 @@ class Environment:
             process = subprocess.run(
                 [self.path / SCRIPTS / command[0], *command[1:]],
                 cwd=project,
-                env={**clean_environment(), **variables},
+                env={**clean_environment(), "PYTEST_ADDOPTS": "-p no:randomly", **variables},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,

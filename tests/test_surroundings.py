@@ -67,6 +67,13 @@ def test_what_the_shell_says_is_not_for_the_tests(
             "FORWARDED_ALLOW_IPS": "10.0.0.1",
             "FANOUT_DEADLINE": "0.001",
             "FANOUT_TRANSPORT": "pyreqwest",
+            "OTEL_TRACES_EXPORTER": "otlp",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{address}",
+            "WEB_CONCURRENCY": "auto",
+            "http_proxy": f"http://{address}",
+            "ALL_PROXY": f"socks5://{address}",
+            "FORCE_COLOR": "1",
+            "PYTEST_ADDOPTS": "--numprocesses=2 --randomly-seed=1",
         }
         project = copy()
         if where == ".env":

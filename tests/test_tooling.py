@@ -175,15 +175,18 @@ def test_the_hooks_are_content_with_the_template(
 
 
 @pytest.mark.parametrize("module", ["tests.conftest", "benchmarks.install"])
-def test_nothing_here_inherits_what_git_tells_a_hook(module: str) -> None:
+def test_nothing_here_inherits_what_is_said_to_others(module: str) -> None:
     """Neither what is started, nor Copier, which keeps the environment that it finds."""
+    others = {"GIT_DIR": "/x", "OTEL_SDK": "y", "PYTHONPATH": "/z", "WEB_CONCURRENCY": "auto"}
     show = (
         f"import {module}, os; from plumbum import local; from tests.environments import *;"
         "environments = os.environ, dict(local.env), clean_environment();"
-        "print([name for names in environments for name in names if name.startswith('GIT_')])"
+        f"print([name for names in environments for name in names if name in {others!r}]);"
+        "import signal; print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
     )
-    done = run(sys.executable, "-c", show, cwd=ROOT, GIT_DIR="/elsewhere", GIT_INDEX_FILE="/index")
-    assert done.stdout == "[]\n"
+    ignore = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")  # as a shell's jobs in the background
+    done = run(*ignore, sys.executable, "-c", show, cwd=ROOT, **others)
+    assert done.stdout == "[]\nFalse\n"
 
 
 # What is run by machines

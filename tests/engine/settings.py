@@ -6,12 +6,16 @@ import os
 os.environ |= {
     "DJANGO_DEBUG": "true",
     "DJANGO_ADMIN_PATH": "",
+    "DJANGO_SECRET_KEY_FALLBACKS": "",
     "DATABASE_URL": "",
     "CACHE_URL": "",
     "FORWARDED_ALLOW_IPS": "",
     "FANOUT_DEADLINE": "5",
     "FANOUT_TRANSPORT": "pyreqwest",
     "FANOUT_COMPARE_PAGES": "true",
+    "BOOK_URL": "",
+    "WEB_CONCURRENCY": "",
+    "no_proxy": "*",  # none finds what tests serve
 }
 
 from config.settings import *  # noqa: F403

@@ -70,6 +70,7 @@ def test_a_response_is_what_the_service_sent(send: Send, script: Script) -> None
 def test_proxies_of_the_environment_are_not_used(
     send: Send, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("no_proxy")
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert send(script.address).status_code == 200

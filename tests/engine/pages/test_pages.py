@@ -150,7 +150,6 @@ def test_a_page_may_have_many_services(
 def bookshop(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Fakes of the homepage's services, and of the one that knows books."""
     names = [*settings.FANOUT_SERVICES, "book"]
-    monkeypatch.delenv("BOOK_URL", raising=False)
     monkeypatch.setattr(Book, "timeout", 30.0)
     with serve(create_app(dict.fromkeys(names, 0))) as address:
         settings.FAKES_URL = address
@@ -188,9 +187,8 @@ def test_an_unknown_book_is_a_404(ask: Ask, style: str) -> None:
 
 
 def test_without_its_address_the_page_of_a_book_is_a_404_in_production(
-    ask: Ask, style: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, style: str, settings: Settings
 ) -> None:
-    monkeypatch.delenv("BOOK_URL", raising=False)
     settings.DEBUG, settings.FAKES_URL = False, ""
     response = ask(style, BOOK)
     assert response.status_code == 404
