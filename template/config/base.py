@@ -25,6 +25,8 @@ SECRET_KEY_FALLBACKS, ALLOWED_HOSTS = (
     [part.strip() for part in env.str(name, default="").split(",") if part.strip()]
     for name in ("DJANGO_SECRET_KEY_FALLBACKS", "DJANGO_ALLOWED_HOSTS")
 )
+# Tells this site from others on its host and Redis; in development by its folder, too.
+SITE = f"{generated.SLUG}-{sha256(repr((generated.TITLE, DEBUG and BASE_DIR)).encode()).hexdigest():.8}"
 
 INSTALLED_APPS = [
     "homepage",  # before fanout: its templates and static files win
@@ -124,7 +126,7 @@ CACHES: dict[str, dict[str, Any]] = {
     name: {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": re.sub("^valkey(s?)://", r"redis\1://", CACHE_URL),
-        "KEY_PREFIX": sha256(repr((generated.TITLE, SECRET_KEY)).encode()).hexdigest()[:16],
+        "KEY_PREFIX": sha256(repr((SITE, SECRET_KEY)).encode()).hexdigest()[:16],
         "OPTIONS": {"socket_connect_timeout": 0.25, "socket_timeout": 0.25, **more},  # seconds
     }
     if CACHE_URL
@@ -170,6 +172,8 @@ FORWARDED_ALLOW_IPS = env.str("FORWARDED_ALLOW_IPS", default="")
 
 # Cookies of logged-in people travel over https only, and a browser that has seen https stays there.
 # Without a proxy that says which requests were https, a redirect to https would never end.
+# Cookies go to every port of a host.
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{SITE}_sessionid", f"{SITE}_csrftoken"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SECURE_HSTS_SECONDS = 0 if DEBUG else 365 * 24 * 3600
 SECURE_SSL_REDIRECT = bool(FORWARDED_ALLOW_IPS) and not DEBUG
@@ -202,7 +206,7 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {
     )
 }
 
-# In production the log is JSON, a line for each event: see fanout/serving/log.py.
+# In production the log is JSON, a line per event: see fanout/serving/log.py. Proxies log visits.
 LOGGING: dict[str, object] = (
     {}
     if DEBUG
@@ -212,10 +216,7 @@ LOGGING: dict[str, object] = (
         "formatters": {"json": {"()": "fanout.serving.log.JsonFormatter"}},
         "handlers": {"stderr": {"class": "fanout.serving.log.Handler", "formatter": "json"}},
         "root": {"handlers": ["stderr"], "level": "WARNING"},
-        "loggers": {
-            "uvicorn": {"level": "INFO"},
-            "uvicorn.access": {"propagate": False},  # proxies have one
-        },
+        "loggers": {"uvicorn": {"level": "INFO"}, "uvicorn.access": {"propagate": False}},
     }
 )
 

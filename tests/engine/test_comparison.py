@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.cache import caches
@@ -171,7 +172,7 @@ def test_another_site_cannot_make_a_run() -> None:
     assert client.post(PATH).status_code == 403
     assert recall() == []
     client.get(PATH)
-    token = client.cookies["csrftoken"].value
+    token = client.cookies[settings.CSRF_COOKIE_NAME].value
     assert client.post(PATH, {"csrfmiddlewaretoken": token}).status_code == 302
     assert len(recall()) == 2
 

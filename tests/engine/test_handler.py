@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import IO, Any
 
+from django.conf import settings
 import pytest
 from asgiref.sync import SyncToAsync
 from django.core import signals
@@ -281,8 +282,9 @@ def test_a_request_that_cannot_be_read_is_an_error(handler: Handler) -> None:
 
 def ask_in(interface: str, path: str, content_type: str, body: bytes) -> tuple[int, str]:
     """What is answered to what a browser with a token of CSRF sends."""
+    cookie = f"{settings.CSRF_COOKIE_NAME}={TOKEN}"
     if interface == "wsgi":
-        browser = RequestFactory(SERVER_NAME="127.0.0.1", HTTP_COOKIE=f"csrftoken={TOKEN}")
+        browser = RequestFactory(SERVER_NAME="127.0.0.1", HTTP_COOKIE=cookie)
         environ = browser.generic("POST", path, body).environ | {"CONTENT_TYPE": content_type}
         started: list[Any] = []
         handler: Any = WSGIHandler()
@@ -291,7 +293,7 @@ def ask_in(interface: str, path: str, content_type: str, body: bytes) -> tuple[i
         return int(started[0][:3]), b"".join(parts).decode()
     path, _, query = path.partition("?")
     headers = [
-        *((b"host", b"127.0.0.1"), (b"cookie", f"csrftoken={TOKEN}".encode())),
+        *((b"host", b"127.0.0.1"), (b"cookie", cookie.encode())),
         (b"content-type", content_type.encode("latin-1")),
     ]
     scope = {"method": "POST", "query_string": query.encode(), "headers": headers}

@@ -51,6 +51,7 @@ SETTINGS: dict[str, Any] = {
     "MESSAGE_STORAGE": "django.contrib.messages.storage.fallback.FallbackStorage",
     "CSRF_USE_SESSIONS": False,
     "CSRF_COOKIE_NAME": "csrftoken",
+    "SESSION_COOKIE_NAME": "sessionid",
     "FANOUT_COMPARE": False,
 }
 

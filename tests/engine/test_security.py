@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from django.conf import settings
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -96,7 +97,7 @@ def test_development_knows_no_https(production: Production, interface: str) -> N
     production(DJANGO_DEBUG="true")
     response = send(interface, "get", "/accounts/login/")
     assert response.status_code == 200
-    assert not response.cookies["csrftoken"]["secure"]
+    assert not response.cookies[settings.CSRF_COOKIE_NAME]["secure"]
     secure = send(interface, "get", "/accounts/login/", secure=True)
     assert "Strict-Transport-Security" not in secure.headers
 
@@ -107,10 +108,10 @@ def test_cookies_are_for_https_and_for_this_site(production: Production, interfa
     make_user("viewer", "right")
     credentials = {"username": "viewer", "password": "right"}
     form = send(interface, "get", reverse("login"), secure=True)
-    assert form.cookies["csrftoken"]["secure"]
-    assert form.cookies["csrftoken"]["samesite"] == "Lax"
+    assert form.cookies[settings.CSRF_COOKIE_NAME]["secure"]
+    assert form.cookies[settings.CSRF_COOKIE_NAME]["samesite"] == "Lax"
     session = send(interface, "post", reverse("login"), data=credentials, secure=True)
-    cookie = session.cookies["sessionid"]
+    cookie = session.cookies[settings.SESSION_COOKIE_NAME]
     assert cookie["secure"]
     assert cookie["httponly"]
     assert cookie["samesite"] == "Lax"
@@ -127,9 +128,9 @@ def test_an_image_over_http_is_for_development_only(production: Production) -> N
 def test_what_an_old_key_has_signed_counts_while_it_is_a_fallback(
     production: Production, settings: Settings, client: Client, keys: str, counts: bool
 ) -> None:
+    values = production(DJANGO_SECRET_KEY_FALLBACKS=keys)
     settings.SECRET_KEY = "old"  # noqa: S105
     client.force_login(make_user("viewer"))
-    values = production(DJANGO_SECRET_KEY_FALLBACKS=keys)
     settings.SECRET_KEY = values["SECRET_KEY"]
     settings.SECRET_KEY_FALLBACKS = values["SECRET_KEY_FALLBACKS"]
     page = client.get("/compare/sync/", secure=True).content.decode()

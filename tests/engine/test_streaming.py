@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 import httpx
+from django.conf import settings
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import AnonymousUser
@@ -281,7 +282,7 @@ def test_the_viewer_gets_a_form_to_log_out(
     async_to_sync(async_client.aforce_login)(admin_user)
     _, [shell, *_] = get(async_client)
     assert "csrfmiddlewaretoken" in shell
-    assert async_client.cookies["csrftoken"]
+    assert async_client.cookies[settings.CSRF_COOKIE_NAME]
 
 
 def test_a_template_that_fails_costs_its_own_section_in_development_too(

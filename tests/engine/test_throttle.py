@@ -1,14 +1,17 @@
 """Log-ins are limited: for each account and each address, and at once. The log says who tried."""
 
 import runpy
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 from threading import Event, Semaphore
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
@@ -69,7 +72,7 @@ def test_an_account_is_closed_to_an_address_that_guesses(post: Post, clock: Any)
     assert "Too many attempts to log in. Try again in 4 minutes." in html
     assert 'name="username" value="viewer"' in html
     assert "This field is required" not in html
-    assert "sessionid" not in refused.cookies
+    assert settings.SESSION_COOKIE_NAME not in refused.cookies
     assert post("right", username=" \uff36IEWER").status_code == 429
     assert post("wrong", username="other").status_code == 200
     assert post("right", address="192.0.2.2").status_code == 302
@@ -259,7 +262,7 @@ def test_one_more_than_can_be_checked_at_once_is_refused_and_not_counted(
         assert 'name="username" value="viewer"' in html
         assert "right" not in html.replace("right now", "")
         assert "This field is required" not in html
-        assert "sessionid" not in refused.cookies
+        assert settings.SESSION_COOKIE_NAME not in refused.cookies
     leave()
     assert post("right").status_code == 302
 
@@ -364,16 +367,26 @@ def test_a_name_cannot_forge_a_line(post: Post, caplog: pytest.LogCaptureFixture
     assert line == f"A log-in failed: from 192.0.2.1 as '{account}'"
 
 
-def test_the_keys_of_two_sites_in_one_cache_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_sites_share_no_keys_in_a_cache_and_no_cookies(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("CACHE_URL", "redis://cache.test")
+    (tmp_path / "config").mkdir()
+    copy = shutil.copy(PROJECT / "config/base.py", tmp_path / "config")
 
-    def get_prefix(title: str, secret: str) -> str:
+    def tell_apart(
+        title: str = "Shop", *, key: str = "s3cret", debug: bool = False, there: bool = False
+    ) -> tuple[str, str, str]:
         monkeypatch.setattr(generated, "TITLE", title)
-        monkeypatch.setenv("DJANGO_SECRET_KEY", secret)
-        found = runpy.run_path(str(PROJECT / "config/base.py"))["CACHES"]
-        [prefix] = {options["KEY_PREFIX"] for options in found.values()}
-        return str(prefix)
+        monkeypatch.setenv("DJANGO_SECRET_KEY", key)
+        monkeypatch.setenv("DJANGO_DEBUG", str(debug))
+        found = runpy.run_path(str(copy if there else PROJECT / "config/base.py"))
+        [prefix] = {options["KEY_PREFIX"] for options in found["CACHES"].values()}
+        return prefix, found["SESSION_COOKIE_NAME"], found["CSRF_COOKIE_NAME"]
 
-    sites = [("Shop", "s3cret"), ("Shop", "an0ther"), ("Blog", "s3cret")]
-    assert len({get_prefix(*site) for site in sites}) == 3
-    assert get_prefix(*sites[0]) == get_prefix(*sites[0])
+    site = tell_apart()
+    names = [site, tell_apart("Blog"), tell_apart(debug=True), tell_apart(debug=True, there=True)]
+    assert len({name for site in names for name in site}) == 12
+    assert tell_apart(there=True) == site  # each release may have a folder of its own
+    assert tell_apart(key="an0ther")[0] != site[0]
+    assert tell_apart(key="an0ther")[1:] == site[1:]  # a new key logs nobody out
