@@ -101,7 +101,7 @@ def get_database(url: str, default: Path) -> DBConfig:
         database = parse(url, conn_health_checks=True)
     except ValueError:
         database = {"ENGINE": "", "NAME": ""}
-    if not database["NAME"]:
+    if not database["NAME"] or (database.get("HOST") and "@" in str(database["NAME"])):
         raise EnvError("DATABASE_URL is not an address like postgres://user:password@host/name.")
     if database["ENGINE"] == "django.db.backends.postgresql":
         if not (find_spec("psycopg") and find_spec("psycopg_pool")):

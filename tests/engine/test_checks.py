@@ -93,11 +93,20 @@ def test_a_url_of_the_fakes_that_cannot_be_called_is_one_error(settings: Setting
 
 @pytest.mark.parametrize(
     ("url", "count"),
-    [("", 0), ("redis://a:6379/1", 0), ("valkeys://u:p@a/", 0), ("unix:///a", 0), ("a:6379", 1)],
+    [
+        *((url, 0) for url in ("", "redis://a:6379/1", "valkeys://u:p@a/", "unix:///a?db=1")),
+        *((url, 0) for url in ("redis://:p@ss:w@a", "redis://[::1]:6379", "redis://:%40%2F@a/0")),
+        *((url, 1) for url in ("a:6379", "redis://a:66666", "redis://a?no=1", "redis://[a")),
+        # A password that is not quoted; what comes before it would be a host and a port.
+        *((f"redis://{name}@a:6379", 1) for name in ("u:1/x", ":1?x", "u:1#x", ":p@ss:w/rd#")),
+    ],
 )
 def test_a_cache_that_is_no_redis_is_an_error(settings: Settings, url: str, count: int) -> None:
     settings.CACHE_URL = url
-    assert [error.id for error in check_urls()] == ["fanout.E002"] * count
+    errors = check_urls()
+    assert [error.id for error in errors] == ["fanout.E002"] * count
+    assert all(error.msg.startswith("CACHE_URL is not an address") for error in errors)
+    assert all(url not in error.msg for error in errors)
 
 
 @pytest.mark.parametrize("deadline", [0, -1.0, float("nan"), float("inf"), "5"])

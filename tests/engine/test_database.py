@@ -57,6 +57,7 @@ def test_sqlite_may_be_elsewhere() -> None:
         f"http://u:{SECRET}@db/shop",
         f"postgres://u:{SECRET}@db/",
         f"postgres://u:{SECRET}@db:x/shop",
+        f"postgres://u:1/{SECRET}@db/shop",
         f"postgres://u:{SECRET}@[db/shop",
     ],
 )

@@ -1,7 +1,7 @@
 """The last good answer is kept, bounded, and written through to the cache now and then."""
 
 from queue import Queue
-from threading import Event
+from threading import Barrier, Event, current_thread
 from typing import Any
 
 import pytest
@@ -186,6 +186,21 @@ def test_a_clock_that_is_set_back_makes_no_answer_immortal(
     kept.keep(KEY, REPLY, 0.0, 300.0)
     assert cache.writes.get(timeout=20)[1:] == (value(clock[0]), 300.0)
     assert kept.find(KEY, ALPHA, stale=True)
+
+
+def test_every_thread_connects_before_the_first_page(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: set[str] = set()
+    both = Barrier(2)
+
+    def get(_: str) -> None:
+        both.wait(20)
+        names.add(current_thread().name)
+
+    monkeypatch.setattr(cache, "get", get)
+    LastGood().connect()
+    assert len(names) == 2
 
 
 def test_a_cache_that_fails_is_left_alone_for_a_while(

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from django.conf import settings
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 from environs import EnvError

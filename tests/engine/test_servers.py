@@ -1,7 +1,10 @@
 """The site under real servers: ASGI with its lifespan, and WSGI."""
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 from threading import Thread
 from typing import Any
 from wsgiref.simple_server import make_server
@@ -14,6 +17,7 @@ from django.urls import reverse
 from pyreqwest.exceptions import BuilderError
 from pytest_django import Settings
 
+from engine.commands import PROJECT
 from engine.conftest import serve
 from fanout.calls.transport import TRANSPORTS
 from fanout.serving.entries import get_asgi_application, get_wsgi_application
@@ -99,3 +103,53 @@ def test_a_server_that_cannot_make_connections_refuses_to_start(
 
     monkeypatch.setitem(TRANSPORTS, settings.FANOUT_TRANSPORT, (fail, fail))
     assert sentence in get_refusal()
+
+
+START = """
+import asyncio
+import sys
+
+from fanout.serving import entries
+
+
+def show(said):
+    print(said, *sorted({"redis", "anyio._backends._asyncio"} & sys.modules.keys()))
+
+
+async def start():
+    async def receive():
+        return {"type": "lifespan.startup"}
+
+    async def send(message):
+        show(message["type"])
+
+    await entries.get_asgi_application()({"type": "lifespan"}, receive, send)
+
+
+if sys.argv[1] == "asgi":
+    asyncio.run(start())
+else:
+    entries.get_wsgi_application()
+    show("started")
+"""
+
+
+@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+def test_a_server_loads_what_takes_a_page_too_long_and_needs_no_cache(interface: str) -> None:
+    process = subprocess.run(  # noqa: S603 - our own
+        [sys.executable, "-c", START, interface],
+        cwd=PROJECT,
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "DJANGO_DEBUG": "true",
+            "CACHE_URL": "redis://127.0.0.1:1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    started = {"asgi": "lifespan.startup.complete", "wsgi": "started"}[interface]
+    loaded = f"{started} anyio._backends._asyncio redis"
+    assert process.stdout.splitlines()[:1] == [loaded], process.stderr

@@ -9,7 +9,7 @@ import json
 import time
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from threading import BoundedSemaphore, Lock
 from typing import Any, NamedTuple
@@ -50,6 +50,11 @@ def is_shared() -> bool:
     return not str(settings.CACHES["fanout"]["BACKEND"]).endswith(".LocMemCache")
 
 
+def load() -> None:
+    """Load the cache's client, and connect this thread's: a page does not wait so long."""
+    caches["fanout"].get("fanout")
+
+
 class _Kept(NamedTuple):
     reply: Reply
     at: float  # when the service said so, as in `time.time()`
@@ -68,6 +73,10 @@ class LastGood:
         self._breaker = Breaker("the cache", 5.0)
         self._threads = ThreadPoolExecutor(2, "fanout-cache")
         self._places = BoundedSemaphore(32)
+
+    def connect(self) -> None:
+        """Let the threads connect before the first page; a cache that does not answer is not waited for."""
+        wait(filter(None, [self._start(load) for _ in range(2)]), 5.0)
 
     def keep(self, key: Key, reply: Reply, fresh_for: float, stale_for: float) -> None:
         """Keep a good answer for so many seconds; write it through four times in `stale_for` at most."""
@@ -167,8 +176,7 @@ def _write(key: Key, reply: Reply, at: float, stale_for: float) -> None:
 
 def _weigh(kept: _Kept) -> int:
     """Bytes, about."""
-    headers = sum(len(name) + len(value) for name, value in kept.reply.headers)
-    return OVERHEAD + headers + len(kept.reply.body)
+    return OVERHEAD + len(kept.reply.body) + sum(len(n) + len(v) for n, v in kept.reply.headers)
 
 
 def _name(key: Key) -> str:

@@ -57,8 +57,8 @@ def check_urls(**_: Any) -> list[CheckMessage]:
                 continue
         variable = "FAKES_URL" if service.faked else f"{service.name.upper()}_URL"
         messages.append(f"{variable} is not an http(s) address.")
-    if settings.CACHE_URL and not re.match("((redis|valkey)s?|unix)://", settings.CACHE_URL):
-        messages.append("CACHE_URL is not an address like redis://host:6379/0.")
+    if settings.CACHE_URL and not _is_cache(settings.CACHE_URL):
+        messages.append("CACHE_URL is not an address like redis://:p%40ss@host/0, %40 for an @.")
     return [Error(message, id="fanout.E002") for message in dict.fromkeys(messages)]
 
 
@@ -131,6 +131,15 @@ def refuse_unready() -> None:
         raise ImproperlyConfigured(" ".join(filter(None, sentences)))
 
 
+def _is_cache(url: str) -> bool:
+    from redis import ConnectionPool  # takes half a second
+
+    with suppress(Exception):  # its message may have a piece of the password
+        ConnectionPool.from_url(re.sub("^valkey", "redis", url)).make_connection()
+        return "@" not in "".join(urlsplit(url)[2:])  # that ends a password with a /, ? or # in it
+    return False
+
+
 def _find_missing() -> list[str]:
     missing = [] if settings.ALLOWED_HOSTS else ["DJANGO_ALLOWED_HOSTS"]
     try:
@@ -153,8 +162,7 @@ def _find_unset(*, on_homepage: bool) -> list[str]:
 
 def _get_services() -> list[Service]:
     """All services, if their options are in order; if not, that is what has to be said first."""
-    wrong = any(message.is_serious() for message in check_options())
-    return [] if wrong else services(everywhere=True)
+    return [] if any(m.is_serious() for m in check_options()) else services(everywhere=True)
 
 
 def _check_classes() -> list[CheckMessage]:
