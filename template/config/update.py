@@ -6,17 +6,17 @@ import subprocess
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Warning
 
 FIND_UNMERGED = (
     "diff  --name-only  --diff-filter=U  --relative",
     "grep  -lE  --untracked  ^(<<<<<<< before|>>>>>>> after) updating",
-    "ls-files  --others  --exclude-standard  *.rej",
+    "ls-files  --others  *.rej",
 )
 
 
 def check_update(**_: Any) -> list[CheckMessage]:
-    """fanout.E003: nothing that `copier update` could not merge is left; Copier itself exits 0."""
+    """fanout.E003: all that `copier update` brought is merged; it exits 0. fanout.W005: Git says so."""
     git = shutil.which("git") if settings.DEBUG else None
     # Inside a hook, Git's variables name another repository or index than that of BASE_DIR.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
@@ -32,7 +32,13 @@ def check_update(**_: Any) -> list[CheckMessage]:
             check=False,  # no repository has nothing unmerged
         )
         unmerged |= dict.fromkeys(process.stdout.splitlines())
-    hint = "Keep what is right of both sides, then run git add on it."
+        if "safe.directory" in process.stderr:
+            hint = process.stderr.splitlines()[-1].strip()
+            message = (
+                "The project is somebody else's: Git does not say whether an update is merged."
+            )
+            return [Warning(message, hint=f"Run {hint}", id="fanout.W005")]
+    hint = "Keep what is right of both sides, delete any .rej, then run git add on it."
     return [
         Error(f"{path} has changes that an update could not merge.", hint=hint, id="fanout.E003")
         for path in unmerged

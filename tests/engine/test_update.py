@@ -59,6 +59,7 @@ def test_conflict_markers_are_an_error_until_they_are_gone(
     page = settings.BASE_DIR / "a page.html"
     page.write_text("<<<<<<< before updating\nmine\n=======\ntheirs\n>>>>>>> after updating\n")
     (settings.BASE_DIR / "other.py.rej").touch()
+    (settings.BASE_DIR / ".gitignore").write_text("*.rej\n")  # as people have it for all they do
     assert [error.msg for error in check_update()] == [
         "a page.html has changes that an update could not merge.",
         "other.py.rej has changes that an update could not merge.",
@@ -95,3 +96,19 @@ def test_without_git_there_is_nothing_to_check(
     assert check_update()
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert check_update() == []
+
+
+@pytest.mark.usefixtures("git")
+def test_a_project_of_somebody_else_is_a_warning_with_the_way_out(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    git = tmp_path / "git"
+    variables = (
+        "GIT_TEST_ASSUME_DIFFERENT_OWNER=1 GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1"
+    )
+    git.write_text(f'#!/bin/sh\n{variables} {shutil.which("git")} "$@"\n')
+    git.chmod(0o755)
+    monkeypatch.setattr(shutil, "which", lambda name: str(git))
+    [warning] = check_update()
+    assert warning.id == "fanout.W005"
+    assert warning.hint == f"Run git config --global --add safe.directory {settings.BASE_DIR}"
