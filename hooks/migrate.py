@@ -10,6 +10,7 @@ Copier runs a step on updates across its version, and only those ask for --trust
           - "{{ _copier_conf.src_path }}/hooks/migrate.py"
           - "--stage={{ _stage }}"
           - "--from={{ _version_from }}"
+          - "--answers={{ _copier_conf.answers_file }}"
           - move
           - fanout/old.py
           - fanout/new.py
@@ -37,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="migrate.py")
     parser.add_argument("--stage", choices=["before", "after"], required=True)
     parser.add_argument("--from", dest="version", required=True, help="the version before")
+    parser.add_argument("--answers", type=Path, required=True, help="the file of Copier's answers")
     parser.add_argument("--dry-run", action="store_true")
     steps = parser.add_subparsers(dest="step", required=True)
     step = steps.add_parser("move")
@@ -51,7 +53,7 @@ def main() -> None:
         if options.stage == "after":
             rename(options.old, options.new, options.files, options.dry_run)
     elif options.stage == "before":
-        keep(options.old, options.new, options.version, options.dry_run)
+        keep(options.old, options.new, options.version, options.answers, options.dry_run)
     else:
         move(options.old, options.new, options.dry_run)
 
@@ -62,7 +64,7 @@ def forget_repositories() -> None:
         del os.environ[name]
 
 
-def keep(old: Path, new: Path, version: str, dry_run: bool) -> None:
+def keep(old: Path, new: Path, version: str, answers: Path, dry_run: bool) -> None:
     """Keep the user's `old`, and `old` as `version` of the template made it, for `move`.
 
     To Copier, `old` then is a file that was deleted on purpose. One that really was leaves only the
@@ -71,7 +73,7 @@ def keep(old: Path, new: Path, version: str, dry_run: bool) -> None:
     mine, base = get_kept(new)
     if new.exists() or (base.exists() and not old.exists()):
         return
-    pristine = render(old, version)
+    pristine = render(old, version, answers)
     if pristine is None and not old.exists():
         return
     print(f"keep {old}, which becomes {new}" if old.exists() else f"keep {old} deleted, as {new}")
@@ -123,11 +125,11 @@ def get_kept(new: Path) -> tuple[Path, Path]:
     return kept.with_name(f"{kept.name}.mine"), kept.with_name(f"{kept.name}.base")
 
 
-def render(path: Path, version: str) -> bytes | None:
+def render(path: Path, version: str, answers_file: Path) -> bytes | None:
     """The file at `path` as `version` of the template makes it from the project's answers, if so."""
     import copier  # not before: it keeps the environment that it finds
 
-    answers = yaml.safe_load(Path(".copier-answers.yml").read_text("utf-8"))
+    answers = yaml.safe_load(answers_file.read_text("utf-8"))
     data = {name: answer for name, answer in answers.items() if not name.startswith("_")}
     with TemporaryDirectory() as folder:
         copier.run_copy(

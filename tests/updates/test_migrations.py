@@ -23,6 +23,7 @@ _migrations:
       - "{{ _copier_conf.src_path }}/hooks/migrate.py"
       - "--stage={{ _stage }}"
       - "--from={{ _version_from }}"
+      - "--answers={{ _copier_conf.answers_file }}"
       - move
       - fanout/policies/deadline.py
       - fanout/policies/clock.py
@@ -36,6 +37,7 @@ _migrations:
       - "{{ _copier_conf.src_path }}/hooks/migrate.py"
       - "--stage={{ _stage }}"
       - "--from={{ _version_from }}"
+      - "--answers={{ _copier_conf.answers_file }}"
       - rename
       - timeout
       - seconds
@@ -64,9 +66,9 @@ MOVE = ["move", "fanout/policies/deadline.py", "fanout/policies/clock.py"]
 
 def run_step(project: Path, stage: str, *step: str, **variables: str) -> str:
     """What a step prints, run as Copier runs it."""
-    script = (sys.executable, ROOT / "hooks/migrate.py", f"--stage={stage}", "--from=v0.1.0")
+    options = (f"--stage={stage}", "--from=v0.1.0", "--answers=.copier-answers.yml")
     return subprocess.run(
-        [*script, *step],
+        [sys.executable, ROOT / "hooks/migrate.py", *options, *step],
         cwd=project,
         env={**clean_environment(), **variables},
         capture_output=True,
@@ -75,10 +77,15 @@ def run_step(project: Path, stage: str, *step: str, **variables: str) -> str:
     ).stdout
 
 
-def migrate(project: Path) -> None:
+def migrate(project: Path, answers_file: str | None = None) -> None:
     """Update across the migration, which needs trust."""
     copier.run_update(
-        project, defaults=True, overwrite=True, unsafe=True, settings=copier.Settings()
+        project,
+        answers_file=answers_file,
+        defaults=True,
+        overwrite=True,
+        unsafe=True,
+        settings=copier.Settings(),
     )
 
 
@@ -109,6 +116,19 @@ def test_a_migration_takes_edits_along(
         == 1
     )
     assert printed.count("rename timeout to seconds in config/settings.py, 1 time\n") == 1
+    shutil.rmtree(project)
+
+
+def test_a_migration_finds_the_answers_wherever_they_are(moved: Path, scratch: Path) -> None:
+    project = copy_version(moved, scratch / "migrated", "v0.1.0")
+    (project / "conf").mkdir()
+    (project / ".copier-answers.yml").rename(project / "conf/other.yml")
+    replace(project / "fanout/policies/deadline.py", "class D", "MINE = 1\n\n\nclass D")
+    commit(project, "edit")
+    migrate(project, "conf/other.yml")
+    assert "MINE = 1" in (project / "fanout/policies/clock.py").read_text("utf-8")
+    assert not (project / ".copier-answers.yml").exists()
+    assert find_conflicts(project) == []
     shutil.rmtree(project)
 
 
