@@ -65,6 +65,7 @@ def test_the_message_after_a_copy_names_commands_that_exist(
     message = read("copier.yml").split("_message_after_copy")[1].split("_message_after_update")[0]
     assert re.findall(r"^    (.+?)(?:  |$)", message, re.MULTILINE) == [
         "cd {{ _copier_conf.dst_path | string | quote }}",
+        'git init -b main && git add --all && git commit -m "Copy the template"',
         "uv run manage.py dev",
         "uv run pytest",
     ]

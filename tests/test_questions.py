@@ -28,8 +28,15 @@ from tests.test_rendering import read_answers
         ({"service_count": 0}, "service_count.*from 1 to 32, not 0"),
         ({"service_count": 33}, "service_count.*from 1 to 32, not 33"),
         ({"service_count": -1}, "service_count.*from 1 to 32, not -1"),
-        ({"service_names": "promo"}, "service_names.*exactly 2 names.*there is 1"),
-        ({"service_names": "a, b, c"}, "service_names.*exactly 2 names.*there are 3"),
+        (
+            {"service_count": 2, "service_names": "promo"},
+            "service_names.*exactly 2 names.*there is 1",
+        ),
+        (
+            {"service_count": 2, "service_names": "a, b, c"},
+            "service_names.*exactly 2 names.*there are 3",
+        ),
+        ({"service_names": "x, " * 33}, 'service_names.*"x" stands there twice'),
         ({"service_names": ""}, "service_names.*exactly 2 names.*there are 0"),
         ({"service_names": "promo, promo"}, 'service_names.*"promo" stands there twice'),
         (
@@ -57,6 +64,12 @@ def test_a_bad_answer_is_refused_by_name(
         copy(**answers)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "project").exists()
+
+
+@pytest.mark.parametrize("names", ["a, b, c", "promo"])
+def test_names_alone_say_how_many_there_are(copy: Copy, names: str) -> None:
+    answers = read_answers(copy(service_names=names))
+    assert (answers["service_count"], answers["service_names"]) == (names.count(",") + 1, names)
 
 
 def test_default_names_come_from_the_catalogue_then_count_on(copy: Copy) -> None:

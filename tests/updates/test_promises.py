@@ -1,5 +1,6 @@
 """What an update promises besides merging: it says what is left to do, and starts from anywhere."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -212,6 +213,12 @@ def test_no_update_asks_for_trust_unless_the_changelog_says_so() -> None:
 
 # Starting from anywhere, as people do it: on the command line.
 
+FOREIGN = {  # Git takes all folders for somebody else's
+    "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+}
+
 
 def run_copier(folder: Path, *command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run Copier in `folder`, with a Git that knows who somebody is."""
@@ -292,6 +299,54 @@ def test_what_cannot_be_updated_ends_in_a_sentence(place: Path) -> None:
     commit(project, "copied")
     append(project / "config/settings.py", "MINE = True\n")
     assert refuse(project).startswith(dirty)
+    commit(project, "edited")
+    assert refuse(project, **FOREIGN) == "Updating is only supported in git-tracked subprojects."
+    update(project, "v0.2.0")
+    commit(project, "updated")
+    downgrade = "Downgrades are not supported."
+    assert refuse(project, "--vcs-ref=v0.1.0").endswith(downgrade)
+    assert downgrade in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_an_unmerged_neighbour_stops_an_update_and_the_readme_knows_the_message(
+    place: Path,
+) -> None:
+    project = copy_version(place / "tem plate", place / "mono/shop", "v0.1.0")
+    commit(place / "mono", "copied")
+    for branch in ("mine", "theirs"):
+        git(place / "mono", "checkout", "--quiet", "-b", branch, "main")
+        append(place / "mono/neighbour.txt", branch)
+        commit(place / "mono", branch)
+    with pytest.raises(subprocess.CalledProcessError):
+        git(place / "mono", "merge", "mine")
+    before = read_project(place / "mono")
+    last_line = "git-write-tree: error building trees"
+    assert last_line in refuse(project)
+    assert read_project(place / "mono") == before
+    assert last_line in (ROOT / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("option", "edit", "variables", "said"),
+    [
+        ("--tags", "", {}, ""),
+        ("--tags", "mine", {}, "Updates will not work: clone has changes"),
+        ("--no-tags", "", {}, "Updates bring the newest commit, and run no migrations"),
+        ("--depth=1", "", {}, "Updates may miss versions and migrations"),
+        ("--tags", "", FOREIGN, "safe.directory {clone} first"),
+    ],
+)
+def test_what_updates_will_lack_is_said_before_a_copy(
+    place: Path, option: str, edit: str, variables: dict[str, str], said: str
+) -> None:
+    git(place, "clone", "--quiet", option, (place / "tem plate").as_uri(), "clone")
+    append(place / "clone/copier.yml", edit and f"# {edit}\n")
+    command = ("copy", "--defaults", "--pretend", *(["--vcs-ref=HEAD"] if edit else []))
+    copied = run_copier(place, *command, "clone", "project", **variables)
+    assert copied.returncode == 0, copied.stderr
+    before, _ = copied.stderr.split("Copying from template version")
+    assert said.format(clone=place / "clone") in before
+    assert bool(said) == ("Updates " in before)
 
 
 def test_a_copy_of_a_folder_without_git_can_not_be_updated_and_says_so(
@@ -329,8 +384,8 @@ def test_a_broken_answers_file_changes_nothing_and_the_readme_knows_the_message(
     assert last_line in (ROOT / "README.md").read_text("utf-8")
 
 
-def refuse(project: Path) -> str:
+def refuse(project: Path, *options: str, **variables: str) -> str:
     """The last line of an update that has to fail."""
-    updated = run_copier(project, "update", "--defaults", "--quiet")
+    updated = run_copier(project, "update", "--defaults", "--quiet", *options, **variables)
     assert updated.returncode != 0
     return updated.stderr.strip().splitlines()[-1]
