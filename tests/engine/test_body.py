@@ -26,7 +26,7 @@ def test_a_plain_body_is_what_came(coding: str) -> None:
     assert body.finish() == b"abcd"
 
 
-@pytest.mark.parametrize("coding", ["gzip", "x-gzip"])
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZip"])
 def test_gzip_is_unpacked(coding: str) -> None:
     body = open_body(coding, 4)
     take(body, *[bytes([byte]) for byte in gzip.compress(b"abcd")])

@@ -56,7 +56,7 @@ class Body:
             raise BadAnswer(f"answered with more than {MAX_HEADERS} headers")
         if response.http_version not in ("HTTP/1.1", "HTTP/1.0"):
             raise BadAnswer(f"answered with {response.http_version}")
-        coding = response.headers.get("content-encoding", "")
+        coding = response.headers.get("content-encoding", "").lower()
         if coding not in ("", "identity", "gzip", "x-gzip"):
             raise BadAnswer(f"answered with the content coding {coding[:20]!r}")
         self._gzip = zlib.decompressobj(wbits=31) if coding.endswith("gzip") else None
