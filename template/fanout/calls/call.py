@@ -20,6 +20,8 @@ from fanout.calls.mistake import BadAnswer, Mistake
 from fanout.calls.request import Prepared, Talk, prepare
 from fanout.calls.section import GONE, Section, State
 from fanout.calls.service import MASKED, Service
+from fanout.calls.transport.httpx_transport import IDLE, fresh
+from fanout.calls.transport.pyreqwest_transport import StillConnecting
 from fanout.calls.visit import Visit
 from fanout.policies.breaker import Paused, Unwell, Verdict
 from fanout.policies.bulkhead import Full
@@ -43,6 +45,7 @@ class Call:
         self.prepared: Prepared
         self.key: Key | None = None  # what makes calls the same
         self._status: int | None = None
+        self._again = False  # whether this is a second try, which gets a connection of its own
         self._control = ""
         self._visit = visit
         self._start = visit.deadline.elapsed()
@@ -80,6 +83,7 @@ class Call:
         """The request, for as long as is left. Raises TimeoutError."""
         timeout = dict.fromkeys(("connect", "read", "write", "pool"), self.get_left())
         request.extensions["timeout"] = timeout
+        fresh.set(self._again)
         return request
 
     @contextmanager
@@ -99,6 +103,7 @@ class Call:
         """The body of an answer, still empty; redirects are not followed. Raises BadAnswer or Unwell."""
         if not talk.errand:
             self._status = response.status_code
+            self.service.answered = (time.monotonic(), response.headers)
             self._control = response.headers.get("cache-control", "")
             self._age = response.headers.get("age", "")
             check_status(response, self.service.empty)
@@ -117,16 +122,24 @@ class Call:
         return reply
 
     def spend_retry(self, error: Exception) -> bool:
-        """Take a second try from the budget, if one can help and has time enough. Whether it did."""
+        """Take a second try from the budget, if one can help and has time enough. Whether it did.
+
+        To go on connecting costs nothing, nor does a used connection that ended without an answer.
+        """
+        if isinstance(error, StillConnecting):
+            return True
         broken = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
         if not broken and not (isinstance(error, BadStatus) and error.passing):
             return False
         safe = self._talk.request.method in ("GET", "HEAD")
-        return (
-            (safe if self.service.retry is None else self.service.retry)
-            and self._elapsed() <= self.seconds / 2
-            and self.service.retries.withdraw()
-        )
+        if self._again or not (safe if self.service.retry is None else self.service.retry):
+            return False
+        self._again = True
+        if broken and self._status is None and not isinstance(error, httpx.ConnectError):
+            at, headers = self.service.answered
+            if time.monotonic() - at < IDLE and headers.get("connection") != "close":
+                return True
+        return self._elapsed() <= self.seconds / 2 and self.service.retries.withdraw()
 
     def keep(self, reply: Reply) -> Answer:
         """The answer, which may now be the last good one. Raises BadAnswer."""

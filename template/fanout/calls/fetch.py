@@ -119,12 +119,12 @@ def _call(call: Call) -> Answer:
             if not turn.done():
                 wait([turn], call.seconds / 2)
             with call.guard(turn):
-                try:
-                    return _exchange(call)
-                except Exception as error:
-                    if not call.spend_retry(error):
-                        raise
-                    return _exchange(call)
+                while True:
+                    try:
+                        return _exchange(call)
+                    except Exception as error:
+                        if not call.spend_retry(error):
+                            raise
     finally:
         call.service.bulkhead.leave(turn)
 
@@ -135,12 +135,12 @@ async def _acall(call: Call) -> Answer:
         if not turn.done():
             await asyncio.wait([asyncio.wrap_future(turn)], timeout=call.seconds / 2)
         with call.guard(turn):
-            try:
-                return await _aexchange(call)
-            except Exception as error:
-                if not call.spend_retry(error):
-                    raise
-                return await _aexchange(call)
+            while True:
+                try:
+                    return await _aexchange(call)
+                except Exception as error:
+                    if not call.spend_retry(error):
+                        raise
     finally:
         call.service.bulkhead.leave(turn)
 

@@ -1,5 +1,6 @@
 """A service: a backend that pages call. All that is said about one stands in its class."""
 
+import math
 import re
 import sys
 from collections import Counter
@@ -84,6 +85,7 @@ class Service:
         self.breaker = Breaker(name, self.break_for)
         self.bulkhead = Bulkhead(self.concurrency)
         self.retries = RetryBudget()
+        self.answered = (-math.inf, httpx.Headers())  # when it last did, and its headers
         self.mistakes: Counter[Hashable] = Counter()  # how often each was made
         self.alone = False  # whether no call may be shared, since `auth` knows who visits
 

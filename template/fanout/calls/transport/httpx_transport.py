@@ -1,11 +1,14 @@
 """httpx's own transports, pure Python: the plain alternative to pyreqwest's.
 
 httpx bounds every single wait on a socket, so a service that sends a byte now and then is never too
-slow for it. `time_limit` bounds the sum of the waits of a blocking call. What it cannot bound is a
-slow DNS server, and a host with several dead addresses, each of which is tried for as long.
+slow for it. `time_limit` bounds the sum of the waits of a blocking call, but for a slow DNS server.
 """
 
 import asyncio
+import socket
+import time
+from contextlib import suppress
+from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
@@ -16,38 +19,63 @@ import httpx
 from fanout.policies.deadline import time_left
 
 _ssl_context = cache(httpx.create_ssl_context)  # to read the certificates takes as long as pages
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=4.0)
+IDLE = 4.0  # seconds for which an idle connection is kept
+MAX_AGE = 60.0  # seconds for which any is used, since its host may have moved
+fresh: ContextVar[bool] = ContextVar("fresh", default=False)  # whether to use no connection again
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=IDLE)
 
 
 def make_httpx_transport() -> httpx.HTTPTransport:
     """A blocking transport whose sockets obey `time_limit`; httpx has no parameter for that."""
     transport = httpx.HTTPTransport(verify=_ssl_context(), limits=_LIMITS, trust_env=False)
-    transport._pool._network_backend = _Backend()
+    _set_up(transport._pool, _Backend())
     return transport
 
 
 def make_async_httpx_transport() -> httpx.AsyncHTTPTransport:
     """A transport for one event loop."""
     transport = httpx.AsyncHTTPTransport(verify=_ssl_context(), limits=_LIMITS, trust_env=False)
-    transport._pool._network_backend = _AsyncBackend()
+    _set_up(transport._pool, _AsyncBackend())
     return transport
 
 
+def _set_up(pool: Any, backend: object) -> None:
+    """Let `backend` make the connections, each of which is used for MAX_AGE."""
+    make, pool._network_backend = pool.create_connection, backend
+
+    def create_connection(origin: httpcore.Origin) -> Any:
+        connection, end = make(origin), time.monotonic() + MAX_AGE
+        expired = connection.has_expired
+        connection.has_expired = lambda: (
+            expired() or (connection.is_idle() and (fresh.get() or time.monotonic() > end))
+        )
+        return connection
+
+    pool.create_connection = create_connection
+
+
 class _Backend(httpcore.SyncBackend):
-    def connect_tcp(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
+    def connect_tcp(self, host: str, port: int, **options: Any) -> Any:  # type: ignore[override]
+        """A connection to one of the addresses, each of which has its turn."""
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+        *others, last = [str(address[0]) for *_, address in found]
+        for address in others:
+            options["timeout"] = _left(httpcore.ConnectTimeout) / 2 / len(found)
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return _Stream(super().connect_tcp(address, port, **options))
         options["timeout"] = _left(httpcore.ConnectTimeout)
-        return _Stream(super().connect_tcp(*args, **options))
+        return _Stream(super().connect_tcp(last, port, **options))
 
 
-class _Stream(httpcore.NetworkStream):
+class _Stream:
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
 
-    def close(self) -> None:
-        self._stream.close()
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._stream.read(max_bytes, _left(httpcore.ReadTimeout))
@@ -55,7 +83,7 @@ class _Stream(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, _left(httpcore.WriteTimeout))
 
-    def start_tls(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
+    def start_tls(self, *args: Any, **options: Any) -> "_Stream":
         options["timeout"] = _left(httpcore.ConnectTimeout)
         return _Stream(self._stream.start_tls(*args, **options))
 

@@ -5,58 +5,103 @@ for the whole of a call, and httpx's exceptions for what really went wrong. What
 request says, or nothing; but pyreqwest adds `Accept: */*` and a `User-Agent` where they are missing.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import math
+import time
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 from pyreqwest import exceptions
-from pyreqwest.client import BaseClientBuilder, ClientBuilder, SyncClientBuilder
+from pyreqwest.client import ClientBuilder, SyncClientBuilder
 from pyreqwest.http import Url
-from pyreqwest.request import RequestBuilder, SyncRequestBuilder
 from pyreqwest.response import BaseResponse
 
-C = TypeVar("C", bound=BaseClientBuilder)
-R = TypeVar("R", RequestBuilder, SyncRequestBuilder)
+from fanout.calls.transport.httpx_transport import IDLE, MAX_AGE, fresh
+
 ERRORS = (exceptions.PyreqwestError, ValueError)  # the latter for what cannot be sent
 
 
-class AsyncPyreqwestTransport(httpx.AsyncBaseTransport):
-    """For any event loop; the largest timeout of a request bounds all of its call."""
+class StillConnecting(httpx.ConnectTimeout):
+    """Nobody has taken the connection in the time for that, which is not all of the call's."""
+
+
+class _Clients:
+    """One for each time to connect, which it divides among the addresses of a name.
+
+    It is used for MAX_AGE, then another looks the name up again; calls in flight end with the old.
+    """
+
+    _builder: type[ClientBuilder | SyncClientBuilder]
 
     def __init__(self) -> None:
-        self._client = _configure(ClientBuilder()).build()
+        self._clients: dict[tuple[float, bool], tuple[float, Any]] = {}  # and until when
+        self._pick(0.9)  # raises BuilderError now, if ever
+
+    def _pick(self, seconds: float) -> Any:
+        """The client for a call of so many seconds."""
+        patience = max(0.125, math.ldexp(0.5, math.frexp(seconds)[1]))  # half of them, or more
+        until, client = self._clients.get((patience, fresh.get()), (0.0, None))
+        if (now := time.monotonic()) >= until:
+            builder = self._builder().no_proxy().follow_redirects(False).referer(False)
+            builder = builder.gzip(False).brotli(False).zstd(False).deflate(False)
+            builder = builder.connect_timeout(timedelta(seconds=patience))
+            builder = builder.pool_idle_timeout(timedelta(seconds=IDLE))
+            client = builder.pool_max_idle_per_host(0 if fresh.get() else 256).build()
+            self._clients[patience, fresh.get()] = (now + MAX_AGE, client)
+        return client
+
+    def _prepare(self, request: httpx.Request) -> Any:
+        """The request for pyreqwest. Raises ValueError if another one would be sent."""
+        headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
+        seconds = max(request.extensions["timeout"].values())
+        builder = self._pick(seconds).request(request.method, _spell(request.url))
+        builder = builder.headers(headers).timeout(timedelta(0, seconds))
+        if not isinstance(request.stream, httpx.ByteStream):
+            return builder.body_stream(request.stream).build_streamed()
+        if body := request.read():
+            if int(request.headers.get("content-length", len(body))) != len(body):
+                raise ValueError("Content-Length is not the length of the body")
+            builder = builder.body_bytes(body)
+        return builder.build_streamed()
+
+
+class AsyncPyreqwestTransport(_Clients, httpx.AsyncBaseTransport):
+    """For any event loop; the largest timeout of a request bounds all of its call."""
+
+    _builder = ClientBuilder
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request. Raises httpx.TransportError, also while the body is read."""
         try:
-            stream = _prepare(self._client.request, request).build_streamed()
+            stream = self._prepare(request)
             response = await stream.__aenter__()
         except ERRORS as error:
             raise _translate(error) from error
         return _respond(response, _Body(stream, response))
 
     async def aclose(self) -> None:
-        await self._client.close()
+        for _, client in self._clients.values():
+            await client.close()
 
 
-class PyreqwestTransport(httpx.BaseTransport):
+class PyreqwestTransport(_Clients, httpx.BaseTransport):
     """The same for all threads."""
 
-    def __init__(self) -> None:
-        self._client = _configure(SyncClientBuilder()).build()
+    _builder = SyncClientBuilder
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         try:
-            stream = _prepare(self._client.request, request).build_streamed()
+            stream = self._prepare(request)
             response = stream.__enter__()
         except ERRORS as error:
             raise _translate(error) from error
         return _respond(response, _Body(stream, response))
 
     def close(self) -> None:
-        self._client.close()
+        for _, client in self._clients.values():
+            client.close()
 
 
 class _Body(httpx.AsyncByteStream, httpx.SyncByteStream):
@@ -82,28 +127,6 @@ class _Body(httpx.AsyncByteStream, httpx.SyncByteStream):
 
     def close(self) -> None:
         self._stream.__exit__(None, None, None)
-
-
-def _configure(builder: C) -> C:
-    builder = builder.no_proxy().follow_redirects(False).referer(False)
-    builder = builder.gzip(False).brotli(False).zstd(False).deflate(False)
-    return builder.pool_idle_timeout(timedelta(seconds=4)).pool_max_idle_per_host(256)
-
-
-def _prepare(start: Callable[[str, str], R], request: httpx.Request) -> R:
-    """The request for pyreqwest. Raises ValueError if another one would be sent."""
-    url = _spell(request.url)
-    headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
-    seconds = max(request.extensions["timeout"].values())
-    builder = start(request.method, url).headers(headers).timeout(timedelta(0, seconds))
-    stream: Any = request.stream
-    if not isinstance(stream, httpx.ByteStream):
-        return builder.body_stream(stream)
-    if body := request.read():
-        if int(request.headers.get("content-length", len(body))) != len(body):
-            raise ValueError("Content-Length is not the length of the body")
-        return builder.body_bytes(body)
-    return builder
 
 
 @lru_cache(1000)
@@ -132,12 +155,13 @@ def _translate(error: Exception) -> httpx.TransportError:
     """httpx's exception for one of pyreqwest's, with the innermost cause as its message."""
     causes = [cause["message"] for cause in getattr(error, "details", {}).get("causes") or []]
     message = causes[-1] if causes else str(error)
+    connecting = "client error (Connect)" in causes
     if isinstance(error, exceptions.RequestTimeoutError):
-        return httpx.TimeoutException(message)
+        return StillConnecting(message) if connecting else httpx.TimeoutException(message)
     if isinstance(error, exceptions.BuilderError):
         return httpx.UnsupportedProtocol(message)
     if isinstance(error, ValueError):
         return httpx.LocalProtocolError(message)
     # pyreqwest says ConnectError too when a connection breaks off before the answer.
-    kind = httpx.ConnectError if "client error (Connect)" in causes else httpx.RemoteProtocolError
+    kind = httpx.ConnectError if connecting else httpx.RemoteProtocolError
     return kind(message)
