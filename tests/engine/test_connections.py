@@ -1,21 +1,30 @@
-"""Connections are nobody's failure: dead addresses, those that were closed, and old ones."""
+"""Connections are nobody's failure: dead addresses, those that were closed, old ones, a parent's."""
 
 import asyncio
+import math
+import os
+import signal
 import socket
+import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import ExitStack, closing, contextmanager, suppress
 from threading import Thread
 
 import httpx
 import pytest
+from django.conf import settings
 
 from engine.conftest import Script, make_service
 from engine.visitors import make_visit
 from fanout.calls import transport as transports
+from fanout.calls.answer import readings
 from fanout.calls.fetch import afetch, fetch
+from fanout.calls.last_good import last_good
 from fanout.calls.section import Section
-from fanout.calls.service import Service
+from fanout.calls.service import Service, get_service
 from fanout.calls.transport import httpx_transport, pool, pyreqwest_transport
+from fanout.policies import coalescing
 
 pytestmark = pytest.mark.usefixtures("transport")
 
@@ -155,3 +164,31 @@ def test_every_address_of_a_name_has_its_turn(
 def test_a_name_without_an_address_cannot_be_reached(ask: Ask) -> None:
     [section] = ask(make_service("beta", "http://none.invalid/", timeout=20.0), 1)
     assert section.error.startswith("could not be reached")
+
+
+def test_a_forked_child_has_connections_of_its_own(transport: str, script: Script) -> None:
+    def ask_both() -> list[str]:
+        service = get_service(Service, "beta", script.address)
+        sections = [fetch(service, make_visit()), asyncio.run(afetch(service, make_visit()))]
+        return [section.error for section in sections]
+
+    assert ask_both() == ["", ""]
+    breaker = get_service(Service, "beta", script.address).breaker
+    coalescing._futures["theirs"] = (Future(), math.inf)
+    with breaker._lock, readings._lock, last_good._lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # there are threads: that is the point
+        child = os.fork()
+        if not child:
+            signal.alarm(60)  # ends it, if it hangs
+            try:
+                assert ask_both() == ["", ""]
+                assert settings.FANOUT_TRANSPORT == "httpx"
+                assert not coalescing._futures
+                assert wait([last_good._start(int) or Future()], 20).done
+                os._exit(0)
+            finally:
+                os._exit(1)
+    del coalescing._futures["theirs"]
+    assert os.waitpid(child, 0)[1] == 0
+    assert ask_both() == ["", ""]
+    assert transport == settings.FANOUT_TRANSPORT

@@ -6,6 +6,7 @@ the cache nor waits for it.
 """
 
 import json
+import os
 import time
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
@@ -17,10 +18,10 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.core.cache import caches
 
-from fanout.calls.answer import OVERHEAD, Answer, Reply, readings
+from fanout.calls.answer import OVERHEAD, Answer, Readings, Reply, readings
 from fanout.calls.body import keep_headers
 from fanout.calls.mistake import BadAnswer
-from fanout.calls.service import MAX_BYTES, Service
+from fanout.calls.service import MAX_BYTES, Service, get_service
 from fanout.policies.breaker import Breaker
 
 Key = tuple[str, str]  # the service's name, and the digest of the request
@@ -185,3 +186,13 @@ def _name(key: Key) -> str:
 
 
 last_good = LastGood()
+
+
+def _begin_anew() -> None:
+    """In a forked child nobody is there who held a lock, and no thread takes what waits for one."""
+    get_service.cache_clear()
+    vars(readings).update(vars(Readings()))
+    vars(last_good).update(vars(LastGood()))
+
+
+os.register_at_fork(after_in_child=_begin_anew)

@@ -5,6 +5,7 @@ less than half the time of a new one: if it hangs, that is no reason to give up 
 """
 
 import asyncio
+import os
 import time
 from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Hashable
@@ -21,6 +22,7 @@ from fanout.policies.deadline import NEARLY
 T = TypeVar("T")
 _futures: dict[Hashable, tuple[Future[Any], float]] = {}  # and when each ends, in seconds
 _flights: WeakKeyDictionary[AbstractEventLoop, dict[Hashable, "_Flight[Any]"]] = WeakKeyDictionary()
+os.register_at_fork(after_in_child=_futures.clear)  # nobody there makes the parent's calls
 
 
 def share(key: Hashable, seconds: float, call: Callable[[], T]) -> T:

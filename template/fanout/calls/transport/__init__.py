@@ -2,6 +2,8 @@
 
 import asyncio
 import atexit
+import logging
+import os
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -23,6 +25,7 @@ TRANSPORTS: dict[str, tuple[Callable[[], Transport], Callable[[], AsyncTransport
     "httpx": (make_httpx_transport, make_async_httpx_transport),
 }
 
+_FORKED = "This process was forked after a page, so httpx makes its calls. Fork before any page."
 _pooled: WeakKeyDictionary[AbstractEventLoop, AsyncTransport] = WeakKeyDictionary()
 _make_shared_transport = cache(AsyncPyreqwestTransport)
 
@@ -50,6 +53,20 @@ def get_async_transport() -> AbstractAsyncContextManager[AsyncTransport]:
     if settings.FANOUT_TRANSPORT == "pyreqwest":
         return nullcontext(_make_shared_transport())
     return make_async_httpx_transport()
+
+
+def _begin_anew() -> None:
+    """Leave a parent's connections alone. pyreqwest has no threads in a child that was forked."""
+    made = (_make_transport, _make_shared_transport)
+    used = _pooled or any(make.cache_info().currsize for make in made)
+    if used and settings.FANOUT_TRANSPORT == "pyreqwest":
+        settings.FANOUT_TRANSPORT = "httpx"
+        logging.getLogger("fanout").warning(_FORKED)
+    for make in made:
+        make.cache_clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 @asynccontextmanager
