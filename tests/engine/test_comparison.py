@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from django.conf import settings
 import pytest
 from asgiref.sync import async_to_sync
+from django.conf import settings
 from django.core.cache import caches
 from django.test import AsyncClient, Client
 from django.urls import reverse

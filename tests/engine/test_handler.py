@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import IO, Any
 
-from django.conf import settings
 import pytest
 from asgiref.sync import SyncToAsync
+from django.conf import settings
 from django.core import signals
 from django.core.handlers.asgi import ASGIHandler
 from django.db import connections

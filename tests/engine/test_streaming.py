@@ -10,9 +10,9 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 import httpx
-from django.conf import settings
 import pytest
 from asgiref.sync import async_to_sync
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ImproperlyConfigured
 from django.test import AsyncClient, AsyncRequestFactory, Client
