@@ -15,7 +15,7 @@ from django.conf import settings
 from fanout.calls.answer import Answer, Reply, make_empty, readings
 from fanout.calls.body import BadStatus, Body, check_status, keep_headers
 from fanout.calls.headers import REQUEST_ID, read_directives
-from fanout.calls.last_good import MAX_STALE, Key, last_good, make_done
+from fanout.calls.last_good import Key, get_lifetimes, last_good, make_done
 from fanout.calls.mistake import BadAnswer, Mistake
 from fanout.calls.request import Prepared, Talk, prepare
 from fanout.calls.section import GONE, Section, State
@@ -27,7 +27,6 @@ from fanout.policies.breaker import Paused, Unwell, Verdict
 from fanout.policies.bulkhead import Full
 from fanout.policies.deadline import NEARLY, SHARE
 
-MAX_FRESH = 3600.0  # seconds for which a service may ask that its answer saves calls
 TIMEOUTS = (TimeoutError, httpx.TimeoutException)
 SAID = (BadAnswer, Unwell, Paused, Full)  # errors whose messages are sentences of ours
 logger = logging.getLogger("fanout")
@@ -40,8 +39,7 @@ class Call:
         """Begin a call that may take `seconds`; the first one of a page may take `most`."""
         self.seconds = visit.deadline.budget(service.timeout)
         self.most = min(service.timeout, SHARE * settings.FANOUT_DEADLINE)
-        self.headers = visit.headers
-        self.service = service
+        self.service, self.headers = service, visit.headers
         self.prepared: Prepared
         self.key: Key | None = None  # what makes calls the same
         self._status: int | None = None
@@ -137,7 +135,7 @@ class Call:
         self._again = True
         if broken and self._status is None and not isinstance(error, httpx.ConnectError):
             at, headers = self.service.answered
-            if time.monotonic() - at < IDLE and headers.get("connection") != "close":
+            if time.monotonic() - at < IDLE and headers.get("connection", "").lower() != "close":
                 return True
         return self._elapsed() <= self.seconds / 2 and self.service.retries.withdraw()
 
@@ -148,8 +146,8 @@ class Call:
         answer = readings.read(self.service, reply, time.time(), storable=storable)
         if self.key and reply.status in GONE:
             last_good.drop(self.key)
-        elif self.key and storable and any(lifetimes := self._get_lifetimes(said)):
-            last_good.keep(self.key, reply, *lifetimes)
+        elif self.key and storable:
+            last_good.keep(self.key, reply, *self._get_lifetimes(said))
         return answer
 
     def recall(self, error: Exception) -> Future[Answer | None]:
@@ -205,19 +203,9 @@ class Call:
         return self._visit.deadline.elapsed() - self._start
 
     def _get_lifetimes(self, said: dict[str, float]) -> tuple[float, float]:
-        """Seconds of being fresh, and of being stale at most: the class's, or else the answer's."""
-        service = self.service
-        fresh, stale = service.cache_for, service.stale_for
-        if said and not service.says("cache_for"):
-            age = float(self._age) if self._age.isascii() and self._age.isdigit() else 0.0
-            fresh = min(said.get("s-maxage", said.get("max-age", 0.0)) - age, MAX_FRESH)
-            fresh = 0.0 if "no-cache" in said else max(0.0, fresh)
-        if said and not service.says("stale_for"):
-            stale = min(said.get("stale-if-error", stale), MAX_STALE)
-            stale = 0.0 if "must-revalidate" in said or "proxy-revalidate" in said else stale
         if "private" in said and not self._is_for_viewer():
-            fresh, stale = 0.0, 0.0
-        return float(fresh), float(stale)
+            return 0.0, 0.0
+        return get_lifetimes(self.service, said, self._age)
 
     def _is_for_viewer(self) -> bool:
         """Whether the request says who the viewer is: without one, there would be another."""

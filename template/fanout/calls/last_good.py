@@ -27,6 +27,7 @@ from fanout.policies.breaker import Breaker
 Key = tuple[str, str]  # the service's name, and the digest of the request
 CACHE_SECONDS = 0.25  # the most that a page waits for the cache
 MAX_KEPT = MAX_BYTES + 1024 * 1024  # bytes of all answers: the largest has room
+MAX_FRESH = 3600.0  # seconds for which a service may ask that its answer saves calls
 MAX_STALE = 24 * 3600.0  # seconds for which a service may ask that its answer is shown
 _GONE = Reply(404, (), b"")
 
@@ -56,6 +57,19 @@ def load() -> None:
     caches["fanout"].get("fanout")
 
 
+def get_lifetimes(service: Service, said: dict[str, float], age: str) -> tuple[float, float]:
+    """Seconds of being fresh, and of being stale at most: the class's, or else the answer's."""
+    fresh, stale = service.cache_for, service.stale_for
+    if said and not service.says("cache_for"):
+        already = float(age) if age.isascii() and age.isdigit() else 0.0
+        fresh = min(said.get("s-maxage", said.get("max-age", 0.0)) - already, MAX_FRESH)
+        fresh = 0.0 if "no-cache" in said else max(0.0, fresh)
+    if said and not service.says("stale_for"):
+        stale = min(said.get("stale-if-error", stale), MAX_STALE)
+        stale = 0.0 if "must-revalidate" in said or "proxy-revalidate" in said else stale
+    return float(fresh), float(stale)
+
+
 class _Kept(NamedTuple):
     reply: Reply
     at: float  # when the service said so, as in `time.time()`
@@ -81,6 +95,8 @@ class LastGood:
 
     def keep(self, key: Key, reply: Reply, fresh_for: float, stale_for: float) -> None:
         """Keep a good answer for so many seconds; write it through four times in `stale_for` at most."""
+        if not (fresh_for or stale_for):
+            return
         now = time.time()
         with self._lock:
             old = self._kept[key[0]].get(key)
