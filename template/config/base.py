@@ -26,7 +26,7 @@ SECRET_KEY_FALLBACKS, ALLOWED_HOSTS = (
     for name in ("DJANGO_SECRET_KEY_FALLBACKS", "DJANGO_ALLOWED_HOSTS")
 )
 # Tells this site from others on its host and Redis; in development by its folder, too.
-SITE = f"{generated.SLUG}-{sha256(repr((generated.TITLE, DEBUG and BASE_DIR)).encode()).hexdigest():.8}"
+SITE = generated.SLUG + (f"-{sha256(str(BASE_DIR).encode()).hexdigest():.8}" if DEBUG else "")
 
 INSTALLED_APPS = [
     "homepage",  # before fanout: its templates and static files win

@@ -375,9 +375,9 @@ def test_two_sites_share_no_keys_in_a_cache_and_no_cookies(
     copy = shutil.copy(PROJECT / "config/base.py", tmp_path / "config")
 
     def tell_apart(
-        title: str = "Shop", *, key: str = "s3cret", debug: bool = False, there: bool = False
+        slug: str = "shop", *, key: str = "s3cret", debug: bool = False, there: bool = False
     ) -> tuple[str, str, str]:
-        monkeypatch.setattr(generated, "TITLE", title)
+        monkeypatch.setattr(generated, "SLUG", slug)
         monkeypatch.setenv("DJANGO_SECRET_KEY", key)
         monkeypatch.setenv("DJANGO_DEBUG", str(debug))
         found = runpy.run_path(str(copy if there else PROJECT / "config/base.py"))
@@ -385,7 +385,7 @@ def test_two_sites_share_no_keys_in_a_cache_and_no_cookies(
         return prefix, found["SESSION_COOKIE_NAME"], found["CSRF_COOKIE_NAME"]
 
     site = tell_apart()
-    names = [site, tell_apart("Blog"), tell_apart(debug=True), tell_apart(debug=True, there=True)]
+    names = [site, tell_apart("blog"), tell_apart(debug=True), tell_apart(debug=True, there=True)]
     assert len({name for site in names for name in site}) == 12
     assert tell_apart(there=True) == site  # each release may have a folder of its own
     assert tell_apart(key="an0ther")[0] != site[0]
