@@ -130,12 +130,18 @@ def is_stable(template: Any) -> bool:
     )
 
 
-def render_block(template: Template, name: str, variables: dict[str, object]) -> str:
-    """One block of a template, which may be of one that it extends; nothing if there is none."""
+def find_block(
+    template: Template, name: str, variables: dict[str, object]
+) -> Callable[[dict[str, object]], str]:
+    """What makes a block of a template, or of one that it extends; nothing if there is none.
+
+    The top of the template runs once, with `variables`; the block each time, with more.
+    """
     context = template.new_context(variables)
     parts = template.root_render_func(context)
     next((text for text in parts if text.strip()), None)  # what it sets, imports and extends
-    return "".join(context.blocks[name][0](context)) if name in context.blocks else ""
+    render = context.blocks.get(name, [lambda _: iter(())])[0]
+    return lambda more: "".join(render(context.derived(more)))
 
 
 class _Template(Template):

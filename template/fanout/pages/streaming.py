@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from fanout.calls.section import Section
 from fanout.calls.visit import Visit
 from fanout.pages.page import Page
-from fanout.pages.rendering import render_block, show_section
+from fanout.pages.rendering import find_block, show_section
 from fanout.pages.response import (
     Outcome,
     PageResponse,
@@ -64,6 +64,9 @@ class StreamedPageResponse(StreamingHttpResponse):
         }
         waiting = tuple(self._waiting.values())
         self.page = Outcome(style, waiting, 0.0, page.find_required(services), visit.viewer_unknown)
+        template: Any = get_template(self._template, using="jinja2")
+        context = make_context(self.page, visit, sections=[], slot=True)
+        self._render_sections = find_block(template.template, "sections", context)
         first = "".join(map(self._add, arrived))
         shell, _ = self._render()
         self._parts = self._stream(shell + first, arriving)
@@ -98,9 +101,7 @@ class StreamedPageResponse(StreamingHttpResponse):
         sections = [section if section.name == s.name else s for s in self.page.sections]
         duration = self._visit.deadline.elapsed()
         self.page = replace(self.page, sections=tuple(sections), duration=duration)
-        template: Any = get_template(self._template, using="jinja2")
-        context = make_context(self.page, self._visit, sections=[(section, html)], slot=True)
-        return render_block(template.template, "sections", context)
+        return self._render_sections({"page": self.page, "sections": [(section, html)]})
 
     def _render(self) -> tuple[str, str]:
         """The page before its sections, and after them."""
