@@ -15,7 +15,6 @@ from django.core.checks import CheckMessage, Error, Info, Tags, Warning, run_che
 from django.core.checks.security.base import check_secret_key
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import storages
-from django.test.utils import override_settings
 from django.utils.module_loading import import_string
 
 from fanout.calls.auth import get_secrets
@@ -85,6 +84,8 @@ def check_options(**_: Any) -> list[CheckMessage]:
 
 def check_deployment(**_: Any) -> list[CheckMessage]:
     """fanout.I001, fanout.W003, and what `check --deploy` says of middleware it does not know."""
+    from django.test.utils import override_settings  # no server needs what that loads
+
     classes = [getattr(import_string(path), "__mro__", ()) for path in settings.MIDDLEWARE]
     names = [f"{base.__module__}.{base.__qualname__}" for bases in classes for base in bases]
     said = run_checks(tags=[Tags.security], include_deployment_checks=True)
