@@ -13,7 +13,6 @@ os.environ |= {
     "FANOUT_DEADLINE": "5",
     "FANOUT_TRANSPORT": "pyreqwest",
     "FANOUT_COMPARE_PAGES": "true",
-    "BOOK_URL": "",
     "WEB_CONCURRENCY": "",
     "no_proxy": "*",  # none finds what tests serve
 }
