@@ -133,10 +133,9 @@ def refuse_unready() -> None:
 
 
 def _is_cache(url: str) -> bool:
-    from redis import ConnectionPool  # takes half a second
-
+    pool: Any = import_string("redis.ConnectionPool")  # takes half a second
     with suppress(Exception):  # its message may have a piece of the password
-        ConnectionPool.from_url(re.sub("^valkey", "redis", url)).make_connection()
+        pool.from_url(re.sub("^valkey", "redis", url)).make_connection()
         return "@" not in "".join(urlsplit(url)[2:])  # that ends a password with a /, ? or # in it
     return False
 
