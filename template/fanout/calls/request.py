@@ -137,9 +137,10 @@ def check(request: object, who: str) -> Prepared:
     except Exception as error:
         raise Mistake.of(who, error) from None
     check_headers(request, who)
-    if "Transfer-Encoding" in request.headers:
-        del request.headers["Transfer-Encoding"]
+    if request.headers.pop("Transfer-Encoding", ""):
         request.headers["Content-Length"] = str(len(body))
+    if body or request.method in ("POST", "PUT", "PATCH"):
+        request.headers.setdefault("Content-Length", str(len(body)))
     request.headers.setdefault("Host", url.netloc.decode("ascii"))
     own = tuple(request.headers.raw)
     return Prepared(request.method, url, own, body, _digest(request.method, url, own, body))

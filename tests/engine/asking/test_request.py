@@ -60,6 +60,8 @@ BODIES: dict[str, tuple[dict[str, Any], str, Callable[[bytes], bool]]] = {
         lambda b: b == "<a>ä</a>".encode(),
     ),
     "iterator": ({"content": [b"one,", b"two"]}, "", lambda b: b == b"one,two"),
+    "stream": ({"stream": httpx.ByteStream(b"one")}, "", lambda b: b == b"one"),
+    "empty stream": ({"stream": httpx.ByteStream(b"")}, "", lambda b: b == b""),
     "large": ({"content": b"x" * 300_000}, "", lambda b: b == b"x" * 300_000),
 }
 
