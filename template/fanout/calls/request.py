@@ -72,6 +72,8 @@ class Talk:
         except StopIteration:
             if response is None or self.errand:
                 raise Mistake(f"{who} ends without the request itself") from None
+            if response.is_closed or response.is_stream_consumed:  # others may have its connection
+                raise Mistake(f"{who} reads or closes an answer that is not its own") from None
             return False
         except Unwell:
             raise

@@ -216,6 +216,12 @@ def look_inside(request: httpx.Request) -> Flow:
     response.json()
 
 
+def close(request: httpx.Request) -> Flow:
+    """Ends what has not come yet."""
+    response = yield request
+    response.is_closed = True  # as `close` does it, which only one way of waiting has
+
+
 async def wait(request: httpx.Request) -> Any:
     """Has to be awaited."""
     yield request
@@ -229,6 +235,7 @@ async def wait(request: httpx.Request) -> Any:
         (do_nothing, f"{WHO} ends without the request itself", 0),
         (replace, f"{WHO} ends without the request itself", 1),
         (look_inside, f"{WHO}: ResponseNotRead", 1),
+        (close, f"{WHO} reads or closes an answer that is not its own", 1),
         (lambda _: None, f"{WHO}: AttributeError 'NoneType' object has no attribute 'send'", 0),
         (wait, f"{WHO}: AttributeError 'async_generator' object has no attribute 'send'", 0),
         (lambda _: (x for x in ["text"]), f"{WHO} gives str, which is no httpx.Request", 0),
