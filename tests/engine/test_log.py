@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.test import RequestFactory
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 from pytest_django import Settings
@@ -126,6 +127,19 @@ def test_a_refused_host_is_one_line_without_a_traceback(read: Read, interface: s
     [line] = [line for line in read() if line["logger"].startswith("django.")]
     assert line["message"].startswith("Invalid HTTP_HOST header: 'nobody.test'.")
     assert "exception" not in line
+
+
+def test_what_fails_after_a_refusal_is_a_line_too(read: Read) -> None:
+    about = {"request": RequestFactory().get("/")}
+    logging.getLogger("django.security.DisallowedHost").error("refused", extra=about)
+    logging.getLogger("django.request").error("the page of 400 has failed", extra=about)
+    assert [line["message"] for line in read()] == ["refused", "the page of 400 has failed"]
+
+
+@pytest.mark.parametrize("request_", ["GET /", None, {"path": "/"}])
+def test_a_line_may_have_a_request_of_any_kind(read: Read, request_: Any) -> None:
+    logging.getLogger("shop").warning("sent", extra={"request": request_})
+    assert [line["message"] for line in read()] == ["sent"]
 
 
 def test_a_server_in_production_logs_json(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ class Handler(logging.StreamHandler):
     """What Django refuses, such as a Host, is one line, without a traceback; Django 5.2 has two."""
 
     def filter(self, record: Any) -> Any:
-        about = vars(getattr(record, "request", record))
+        about = getattr(getattr(record, "request", record), "__dict__", {})
         if record.name.startswith("django.security."):
             record.exc_info, about["refused"] = None, True
-        again = record.name == "django.request" and "refused" in about
-        return not again and super().filter(record)
+        again = record.name == "django.request" and record.levelname == "WARNING"
+        return not (again and "refused" in about) and super().filter(record)
