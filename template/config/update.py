@@ -11,7 +11,8 @@ from django.core.checks import CheckMessage, Error, Warning
 FIND_UNMERGED = (
     "diff  --name-only  --diff-filter=U  --relative",
     "grep  -lE  --untracked  ^(<<<<<<< before|>>>>>>> after) updating",
-    "ls-files  --others  *.rej",
+    # Those that Git ignores too, but not what packages have in .venv or node_modules.
+    "ls-files  --others  --exclude-standard  --exclude=!*.rej  *.rej",
 )
 
 

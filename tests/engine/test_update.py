@@ -59,7 +59,9 @@ def test_conflict_markers_are_an_error_until_they_are_gone(
     page = settings.BASE_DIR / "a page.html"
     page.write_text("<<<<<<< before updating\nmine\n=======\ntheirs\n>>>>>>> after updating\n")
     (settings.BASE_DIR / "other.py.rej").touch()
-    (settings.BASE_DIR / ".gitignore").write_text("*.rej\n")  # as people have it for all they do
+    (settings.BASE_DIR / ".venv").mkdir()
+    (settings.BASE_DIR / ".venv" / "somebody's.rej").touch()
+    (settings.BASE_DIR / ".gitignore").write_text("*.rej\n.venv/\n")  # as people have it
     assert [error.msg for error in check_update()] == [
         "a page.html has changes that an update could not merge.",
         "other.py.rej has changes that an update could not merge.",
