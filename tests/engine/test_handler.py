@@ -50,6 +50,18 @@ def test_what_the_handler_relies_on_is_there() -> None:
     assert not SyncToAsync.context_to_thread_executor
 
 
+@pytest.mark.parametrize(("status", "length"), [(204, []), (304, []), (200, ["3"])])
+def test_only_what_may_have_a_body_has_its_length(status: int, length: list[str]) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(Handler().send_response(HttpResponse(b"abc" * bool(length), status=status), send))
+    said = {name.lower(): value.decode() for name, value in sent[0]["headers"]}
+    assert [said[name] for name in [b"content-length"] if name in said] == length
+
+
 def plain(request: HttpRequest) -> HttpResponse:
     """A view in a thread, which tells how long the body is and in which thread it was read."""
     return HttpResponse(f"{len(request.body)} {threading.get_ident()}")

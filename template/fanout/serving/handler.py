@@ -119,7 +119,7 @@ class Handler(ASGIHandler):
 
     async def send_response(self, response: Any, send: Send) -> None:
         """Send it as Django does, but what is whole with its length: HTTP/1.0 knows no chunks."""
-        if not response.streaming:
+        if not response.streaming and response.status_code not in (204, 304):
             response.headers.setdefault("Content-Length", str(len(response.content)))
         elif response.headers.get("Content-Encoding") == "identity":
             del response.headers["Content-Encoding"]  # a proxy may compress what middleware may not
