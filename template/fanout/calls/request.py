@@ -39,7 +39,6 @@ class Prepared(NamedTuple):
         # With a stream httpx adds no headers of its own, which takes as long as all the rest.
         stream = httpx.ByteStream(self.body)
         request = httpx.Request(self.method, self.url, headers=headers, stream=stream)
-        request.url = self.url  # itself: what is known of it need not be found again
         request.read()
         if self.url.userinfo and "Authorization" not in request.headers:
             next(httpx.BasicAuth(self.url.username, self.url.password).auth_flow(request))

@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -129,7 +128,6 @@ class _Body(httpx.AsyncByteStream, httpx.SyncByteStream):
         self._stream.__exit__(None, None, None)
 
 
-@lru_cache(1000)
 def _spell(url: httpx.URL) -> str:
     """An address without its password. Raises ValueError if another one would be called."""
     target = url.raw_path.decode()
