@@ -34,11 +34,9 @@ def check_update(**_: Any) -> list[CheckMessage]:
         )
         unmerged |= dict.fromkeys(process.stdout.splitlines())
         if "safe.directory" in process.stderr:
-            hint = process.stderr.splitlines()[-1].strip()
-            message = (
-                "The project is somebody else's: Git does not say whether an update is merged."
-            )
-            return [Warning(message, hint=f"Run {hint}", id="fanout.W005")]
+            message = "The project is somebody else's: Git does not say what is not merged."
+            hint = f"Run {process.stderr.splitlines()[-1].strip()}"
+            return [Warning(message, hint=hint, id="fanout.W005")]
     hint = "Keep what is right of both sides, delete any .rej, then run git add on it."
     return [
         Error(f"{path} has changes that an update could not merge.", hint=hint, id="fanout.E003")

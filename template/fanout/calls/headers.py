@@ -14,7 +14,6 @@ from django.http.response import HttpResponseBase
 
 REQUEST_ID = "X-Request-ID"
 ALWAYS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "fanout"}
-
 IDS = (b"x-request-id", b"traceparent")
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")  # for the log

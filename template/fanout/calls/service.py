@@ -47,8 +47,6 @@ STATUSES: Kind = (
     "a tuple of statuses from 200 to 499, such as (204, 404)",
     lambda v: isinstance(v, tuple) and all(type(s) is int and 200 <= s < 500 for s in v),
 )
-
-
 NAMES: Kind = (
     'a tuple of names of services, such as ("profile",)',
     lambda v: isinstance(v, tuple) and all(isinstance(name, str) for name in v),

@@ -142,11 +142,7 @@ def _measure(
 
 
 async def _visit(
-    address: str,
-    paths: Mapping[str, str],
-    parts: Mapping[str, Part],
-    pages: int,
-    at_once: int,
+    address: str, paths: Mapping[str, str], parts: Mapping[str, Part], pages: int, at_once: int
 ) -> tuple[list[Measurement], list[Measurement]]:
     """One style after another: so they share neither calls nor the processor."""
     from rich.console import Console
