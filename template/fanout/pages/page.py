@@ -8,7 +8,6 @@ from weakref import WeakSet
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
-from django.contrib.admindocs.views import extract_views_from_urlpatterns as get_views
 from django.core.checks import CheckMessage, Error, Warning
 
 from fanout.calls.service import (
@@ -81,6 +80,17 @@ def _get_name(chosen: Chosen) -> str:
     return chosen if isinstance(chosen, str) else chosen.name
 
 
+def _find_atomic_views(patterns: Any) -> Iterator[str]:
+    """The async views that ATOMIC_REQUESTS would break, a sentence each."""
+    if atomic := {name for name, db in settings.DATABASES.items() if db.get("ATOMIC_REQUESTS")}:
+        from django.contrib.admindocs.views import extract_views_from_urlpatterns as find_views
+
+        why = "is async, so ATOMIC_REQUESTS needs it to be decorated with @non_atomic_requests."
+        for view, address, *_ in find_views(patterns):
+            if iscoroutinefunction(view) and atomic - getattr(view, "_non_atomic_requests", set()):
+                yield f"The view of /{address} {why}"
+
+
 def check_pages(**_: Any) -> list[CheckMessage]:
     """fanout.E007: pages have what they need, and views. fanout.W001: a class is of a service that a page lists."""
     try:
@@ -92,11 +102,7 @@ def check_pages(**_: Any) -> list[CheckMessage]:
         return []
     known = {*settings.FANOUT_SERVICES, *(cls.name for cls in classes)}
     found = {problem for page in Page.known for problem in page.find_problems(known)}
-    atomic = {name for name, db in settings.DATABASES.items() if db.get("ATOMIC_REQUESTS")}
-    for view, address, *_rest in get_views(urls.urlpatterns) if atomic else ():
-        if iscoroutinefunction(view) and atomic - getattr(view, "_non_atomic_requests", set()):
-            why = "is async, so ATOMIC_REQUESTS needs it to be decorated with @non_atomic_requests."
-            found.add(f"The view of /{address} {why}")
+    found.update(_find_atomic_views(urls.urlpatterns))
     messages: list[CheckMessage] = [Error(problem, id="fanout.E007") for problem in sorted(found)]
     listed = {service.name for page in Page.known for service in page.sections}
     names = ", ".join(settings.FANOUT_SERVICES)
