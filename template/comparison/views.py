@@ -17,7 +17,7 @@ from homepage.views import HOME, VIEWS
 
 @non_atomic_requests
 @require_http_methods(["GET", "HEAD", "POST"])
-@cache_control(no_store=True)
+@cache_control(no_store=True, private=True)
 async def compare(request: HttpRequest) -> HttpResponse:
     """The last run, which is made if there is none; POST makes another one."""
     if request.method == "POST":

@@ -64,7 +64,7 @@ def test_every_style_is_there_with_a_bar_for_every_service(
 ) -> None:
     response = visit()
     assert response.status_code == 200
-    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == "no-store, private"
     [run] = recall()
     assert list(run) == list(VIEWS)
     for style, page in run.items():
@@ -101,7 +101,7 @@ def test_get_shows_the_last_run_and_post_makes_another(visit: Visit, script: Scr
     assert len(script.calls) == calls
     response = visit("post")
     assert (response.status_code, response.headers["Location"]) == (302, PATH)
-    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == "no-store, private"
     assert len(script.calls) == 2 * calls
     assert len(recall()) == 2
     assert visit("put").status_code == 405

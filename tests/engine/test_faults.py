@@ -41,7 +41,7 @@ def test_a_fault_leaves_the_other_section_intact(
     assert beta.error.startswith(FAULTS[fault])
     assert response.status_code == 200
     assert response.headers.get("X-Fanout-Complete", "false") == "false"  # streamed: not said
-    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == "no-store, private"
     [record] = [record for record in caplog.records if record.name == "fanout"]
     assert record.levelno == logging.WARNING
     assert record.getMessage() == f"beta {beta.error} (failed)"

@@ -164,7 +164,7 @@ def test_headers_promise_nothing_that_is_not_known_yet(
     async_client: AsyncClient, two_services: Callable[..., None]
 ) -> None:
     response, _ = get(async_client)
-    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == "no-store, private"
     assert response.headers["X-Accel-Buffering"] == "no"
     assert response.headers["Vary"] == "Accept, Cookie"
     for header in ("X-Fanout-Complete", "Server-Timing", "Content-Length"):

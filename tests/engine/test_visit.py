@@ -94,7 +94,7 @@ def test_no_page_for_a_viewer_is_stored(get: Get, style: str, log_in: LogIn) -> 
     log_in("viewer")
     response = get(style)
     assert response.page.complete
-    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == "no-store, private"
 
 
 def test_a_database_that_does_not_say_who_somebody_is_makes_a_page_for_nobody(
@@ -125,7 +125,7 @@ def test_a_database_that_does_not_say_who_somebody_is_makes_a_page_for_nobody(
     assert {call.url.query for call in calls} == {"shelf=sea", ""}
     assert not response.page.complete
     assert response.headers.get("X-Fanout-Complete", "false") == "false"  # streamed: not said
-    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == "no-store, private"
     assert not response.cookies  # the browser is still logged in
     [record] = [record for record in caplog.records if record.name == "fanout"]
     assert record.getMessage() == "The database did not say who the viewer is: took too long"

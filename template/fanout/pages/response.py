@@ -81,8 +81,8 @@ class PageResponse(HttpResponse):
             content = render_to_string(page.template, context, visit.request, using="jinja2")
         super().__init__(content, status=status, content_type=JSON if as_json else None)
         set_headers(self, visit)
-        lasting = self.page.complete and not visit.viewer
-        self.headers["Cache-Control"] = "private" if lasting else "no-store"
+        lasting = self.page.complete and not visit.viewer  # Django 5.2 heeds only private
+        self.headers["Cache-Control"] = "private" if lasting else "no-store, private"
         self.headers["Server-Timing"] = make_timings(self.page, visit.deadline.elapsed())
         self.headers["X-Fanout-Complete"] = complete
 

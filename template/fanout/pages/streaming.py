@@ -72,7 +72,7 @@ class StreamedPageResponse(StreamingHttpResponse):
         self._parts = self._stream(shell + first, arriving)
         super().__init__(self._parts, status=self.page.status)
         set_headers(self, visit)
-        self.headers["Cache-Control"] = "no-store"  # whether it will be complete is not known
+        self.headers["Cache-Control"] = "no-store, private"  # it may end incomplete
         self.headers["X-Accel-Buffering"] = "no"  # nginx and others keep parts back without it
         self.headers["Content-Encoding"] = "identity"  # else middleware compresses each part alone
 

@@ -216,7 +216,7 @@ def test_what_a_required_service_says_is_gone_is_gone(
     assert response.status_code == status
     assert read(response) == MISSING
     assert response.headers["Vary"] == "Accept, Cookie"
-    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == "no-store, private"
     assert response.headers["X-Fanout-Complete"] == "false"
     assert response.headers["Content-Type"].startswith("text/html")
     assert response.headers["X-Request-ID"]
