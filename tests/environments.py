@@ -18,6 +18,8 @@ MORE = [  # what the tests here need, and projects do not
     *("defusedxml>=0.7.1", "types-defusedxml>=0.7.0.20240218"),
     *("hypothesis>=6.130", "pytest-cov>=6.2"),
     *("pytest-asyncio>=1.1", "pytest-randomly>=3.16", "pytest-xdist>=3.8"),  # what a team may add
+    *("django-allauth>=65.0", "django-cors-headers>=4.6", "django-debug-toolbar>=6.0"),
+    *("sentry-sdk>=2.30", "daphne>=4.2", "granian>=2.5", "gunicorn>=25.0", "hypercorn>=0.17"),
 ]
 OTHERS = (
     *("DJANGO_", "FANOUT_", "FAKES_", "CACHE_URL", "DATABASE_URL", "OTEL_"),

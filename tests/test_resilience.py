@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import ROOT, Copy
 from tests.environments import Environment
-from tests.test_generated_suite import add_suite
+from tests.test_generated_suite import add_suite, run_suite
 
 ROWS = [
     *[
@@ -53,6 +53,13 @@ def test_a_project_holds(
     assert not re.search(r"\d skipped", printed), printed
     for figure in re.findall(r"^figure: (.*)$", printed, re.MULTILINE):
         record_property("figure", f"{environment.path.name} {module}: {figure}")
+
+
+def test_a_project_holds_in_any_company(copy: Copy, environment: Environment) -> None:
+    company = "engine.resilience.company"
+    options = (f"--ds={company}.settings", "--no-migrations", company.replace(".", "/"))
+    printed = run_suite(environment, copy(), *options)
+    assert re.search(r" 52 passed in ", printed), printed
 
 
 def test_the_suites_that_run_elsewhere_are_typed_and_tidy(copy: Copy, newest: Environment) -> None:

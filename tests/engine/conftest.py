@@ -41,7 +41,7 @@ Get = Callable[[str], PageResponse | StreamedPageResponse]
 
 def pytest_configure() -> None:
     """Refuse settings with which the tests would empty somebody's cache; nothing is traced yet."""
-    if site_settings.SETTINGS_MODULE != "engine.settings":
+    if not site_settings.SETTINGS_MODULE.startswith("engine."):
         raise pytest.UsageError("These tests need --ds=engine.settings.")
     # Inside a hook, those of Git name a repository that is no business of the tests.
     for name in [name for name in os.environ if name.startswith(("GIT_", "OTEL_"))]:

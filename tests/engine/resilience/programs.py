@@ -46,11 +46,12 @@ def run_programs() -> Iterator[Start]:
 
 def wait_for(url: str) -> None:
     """Return once somebody answers there."""
-    for _ in range(600):
-        try:
-            httpx.get(url, timeout=60)
-        except httpx.ConnectError:
-            time.sleep(0.05)
-        else:
-            return
+    with httpx.Client(timeout=60) as client:  # one: to make it takes as long as the wait
+        for _ in range(600):
+            try:
+                client.get(url)
+            except httpx.ConnectError:
+                time.sleep(0.05)
+            else:
+                return
     raise AssertionError(f"Nobody answers at {url}.")
