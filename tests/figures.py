@@ -14,8 +14,8 @@ from tests.test_rendering import read_files
 
 LIMITS = {
     "files": 107,
-    "lines": 9150,
-    "lines of Python in fanout/": 4150,
+    "lines": 9400,
+    "lines of Python in fanout/": 4360,
     "lines in tests/": 700,
     "lines of README.md": 120,
     "modules in one folder": 14,
