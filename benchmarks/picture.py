@@ -32,18 +32,22 @@ text { font: 14px system-ui, sans-serif; fill: #1f2328 }
 
 
 def draw(throughput: Rounds, services: int, machine: Mapping[str, object]) -> str:
-    """An SVG in which `gather` is 1, and everybody else a share or a multiple of it."""
+    """An SVG in which `gather` is 1, and everybody else a share or a multiple of it; equal work first."""
     base = throughput[GATHER.name]["pages_per_second"]
     figures = {name: ratio(found["pages_per_second"], base) for name, found in throughput.items()}
-    order = sorted(figures, key=lambda name: -figures[name].median)
+    reusing = {c.name for c in CONTESTANTS if c.ours and not c.answers}
+    order = sorted(figures, key=lambda name: (name in reusing, -figures[name].median))
     scale = BAR / max(figure.high for figure in figures.values())
     ours = {contestant.name for contestant in CONTESTANTS if contestant.ours}
-    rows = [
-        _draw_row(TOP + ROW * number, name, figures[name], scale, name in ours)
-        for number, name in enumerate(order)
-    ]
+    rows, y = [], TOP
+    for title, reuses in (("Each page makes its own calls", False), ("Pages share calls", True)):
+        rows.append(f'<text class="own" x="16" y="{y + 18}">{title}</text>\n')
+        for name in (name for name in order if (name in reusing) == reuses):
+            y += ROW
+            rows.append(_draw_row(y, name, figures[name], scale, name in ours))
+        y += ROW
     described = "; ".join(f"{name} {shorten(figures[name].median)}" for name in order)
-    height = TOP + ROW * len(order) + 34
+    height = y + 34
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" aria-labelledby="title description">
 <title id="title">Pages per second, beside what people would pick instead</title>
 <desc id="description">As multiples of the generated homepage in the style gather: {escape(described)}.</desc>

@@ -121,6 +121,7 @@ def test_the_picture_is_read_aloud_adapts_to_the_dark_and_runs_nothing() -> None
     assert names.count("rect") == 1 + len(THROUGHPUT)
     assert "prefers-color-scheme: dark" in drawn
     assert "Django, a client per page 0.03" in str(root[1].text)
+    assert drawn.index(f">{GATHER_ALONE.name}<") < drawn.index(f">{GATHER.name}<")
 
 
 def make_page(title: str, items: int = ITEMS, status: int = 200) -> Response:
