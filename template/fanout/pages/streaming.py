@@ -70,7 +70,8 @@ class StreamedPageResponse(StreamingHttpResponse):
         first = "".join(map(self._add, arrived))
         shell, _ = self._render()
         self._parts = self._stream(shell + first, arriving)
-        super().__init__(self._parts, status=self.page.status)
+        # Without the charset, Django looks for it in the content type, for every part.
+        super().__init__(self._parts, status=self.page.status, charset=settings.DEFAULT_CHARSET)
         set_headers(self, visit)
         self.headers["Cache-Control"] = "no-store, private"  # it may end incomplete
         self.headers["X-Accel-Buffering"] = "no"  # nginx and others keep parts back without it
