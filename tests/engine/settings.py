@@ -13,9 +13,9 @@ os.environ |= {
     "FANOUT_DEADLINE": "5",
     "FANOUT_TRANSPORT": "pyreqwest",
     "FANOUT_COMPARE_PAGES": "true",
-    "WEB_CONCURRENCY": "",
     "no_proxy": "*",  # none finds what tests serve
 }
+os.environ.pop("WEB_CONCURRENCY", None)  # to uvicorn, nothing is no number
 
 from config.settings import *  # noqa: F403
 

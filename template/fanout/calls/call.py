@@ -146,8 +146,8 @@ class Call:
         answer = readings.read(self.service, reply, time.time(), storable=storable)
         if self.key and reply.status in GONE:
             last_good.drop(self.key)
-        elif self.key and storable:
-            last_good.keep(self.key, reply, *self._get_lifetimes(said))
+        elif self.key and storable and any(lifetimes := self._get_lifetimes(said)):
+            last_good.keep(self.key, reply, *lifetimes)
         return answer
 
     def recall(self, error: Exception) -> Future[Answer | None]:

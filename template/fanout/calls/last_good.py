@@ -95,8 +95,6 @@ class LastGood:
 
     def keep(self, key: Key, reply: Reply, fresh_for: float, stale_for: float) -> None:
         """Keep a good answer for so many seconds; write it through four times in `stale_for` at most."""
-        if not (fresh_for or stale_for):
-            return
         now = time.time()
         with self._lock:
             old = self._kept[key[0]].get(key)

@@ -104,7 +104,7 @@ def _open(value: object) -> object:
 
 def _secure(item: object, who: str) -> Mapping[str, Any]:
     """An item without what is not safe. Raises BadAnswer."""
-    if not isinstance(item, (dict, Mapping)):  # to ask Mapping takes time
+    if not isinstance(item, dict | Mapping):  # to ask Mapping takes time
         raise BadAnswer(f"{who} an item that is no object")
     if not isinstance(item.get("title"), str):
         raise BadAnswer(f"{who} an item without a title that is text")

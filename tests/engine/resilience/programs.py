@@ -47,7 +47,7 @@ def run_programs() -> Iterator[Start]:
 def wait_for(url: str) -> None:
     """Return once somebody answers there."""
     with httpx.Client(timeout=60) as client:  # one: to make it takes as long as the wait
-        for _ in range(600):
+        for _ in range(1200):
             try:
                 client.get(url)
             except httpx.ConnectError:
