@@ -10,12 +10,19 @@ from threading import Thread
 from typing import Any
 
 import h11
+import httpcore
 import httpx
 import pytest
 from pytest_django import Settings
 
 from engine.conftest import Get, Script
-from fanout.calls.transport import TRANSPORTS, get_async_transport, get_transport, pool
+from fanout.calls.transport import (
+    TRANSPORTS,
+    get_async_transport,
+    get_transport,
+    httpx_transport,
+    pool,
+)
 from fanout.policies.deadline import time_limit
 
 pytestmark = pytest.mark.usefixtures("transport")
@@ -354,3 +361,30 @@ def count_closed(monkeypatch: pytest.MonkeyPatch) -> list[httpx.AsyncBaseTranspo
     for name in TRANSPORTS:
         monkeypatch.setitem(TRANSPORTS, name, (httpx.HTTPTransport, Transport))
     return closed
+
+
+def test_a_handshake_that_is_cancelled_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    class Stream:
+        async def start_tls(self) -> None:
+            done.append("started")
+            await asyncio.Event().wait()
+
+        async def aclose(self) -> None:
+            done.append("closed")
+
+    async def connect(*_: object) -> Stream:
+        return Stream()
+
+    async def cancel() -> None:
+        stream: Any = await httpx_transport._AsyncBackend().connect_tcp("host", 1)
+        task = asyncio.create_task(stream.start_tls())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", connect)
+    asyncio.run(cancel())
+    assert done == ["started", "closed"]
