@@ -24,9 +24,8 @@ ROWS = [
 
 # What requests go through on their way to a page; the rest is about calls and commands.
 SERVING = (
-    *("comparison", "handler", "headers", "health", "log", "middleware", "postgres", "sdk"),
-    *("security", "serve", "servers", "static_files", "streaming", "telemetry", "throttle"),
-    *("tracing", "views", "visit"),
+    *("handler", "headers", "health", "log", "middleware", "security"),
+    *("servers", "streaming", "throttle", "views", "visit"),
 )
 
 
@@ -119,4 +118,4 @@ def test_a_project_can_go_back_to_djangos_own_middleware_and_entry(
     )
     environment.run(project, "pytest", "-p", "no:cacheprovider")
     printed = run_suite(environment, project, *(f"engine/test_{name}.py" for name in SERVING))
-    assert re.search(r" passed, 6 skipped in", printed), printed
+    assert re.search(r"\d passed in", printed), printed
