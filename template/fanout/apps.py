@@ -1,5 +1,7 @@
 """The app: registers the system checks."""
 
+import logging
+
 from django.apps import AppConfig
 from django.core import checks
 
@@ -17,3 +19,9 @@ class FanoutConfig(AppConfig):
         for check in (*refusals, ours.check_static_files, ours.check_handler, check_pages):
             checks.register(check, ours.TAG)
         checks.register(ours.check_deployment, deploy=True)
+        logging.getLogger("django.security.DisallowedHost").addFilter(_drop_traceback)
+
+
+def _drop_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = None
+    return True

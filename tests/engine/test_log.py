@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 from pytest_django import Settings
@@ -127,6 +127,13 @@ def test_a_refused_host_is_one_line_without_a_traceback(read: Read, interface: s
     [line] = [line for line in read() if line["logger"].startswith("django.")]
     assert line["message"].startswith("Invalid HTTP_HOST header: 'nobody.test'.")
     assert "exception" not in line
+
+
+def test_in_development_it_has_no_traceback_either(caplog: pytest.LogCaptureFixture) -> None:
+    assert Client().get("/", headers={"host": "nobody.test"}).status_code == 400
+    [record] = [record for record in caplog.records if record.name.startswith("django.security.")]
+    assert record.getMessage().startswith("Invalid HTTP_HOST header: 'nobody.test'.")
+    assert not record.exc_info
 
 
 def test_what_fails_after_a_refusal_is_a_line_too(read: Read) -> None:
