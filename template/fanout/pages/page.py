@@ -109,7 +109,6 @@ def check_pages(**_: Any) -> list[CheckMessage]:
     hint = f"The homepage lists {names}: update it, put the class on a page, or delete it."
     for cls in classes:
         if cls.name not in listed:
-            where = f"{cls.__module__}.{cls.__qualname__}"
-            message = f"{where} is of the service {cls.name!r}, which no page lists."
+            message = f"{cls.__module__}.{cls.__qualname__} is of the service {cls.name!r}, which no page lists."
             messages.append(Warning(message, hint=hint, id="fanout.W001"))
     return messages
