@@ -66,7 +66,7 @@ def test_what_the_shell_says_is_not_for_the_tests(
             "PROMO_URL": f"http://{address}/",
             "FORWARDED_ALLOW_IPS": "10.0.0.1",
             "FANOUT_DEADLINE": "0.001",
-            "FANOUT_TRANSPORT": "pyreqwest",
+            "FANOUT_TRANSPORT": "httptools",
             "OTEL_TRACES_EXPORTER": "otlp",
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{address}",
             "WEB_CONCURRENCY": "auto",

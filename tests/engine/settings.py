@@ -11,7 +11,7 @@ os.environ |= {
     "CACHE_URL": "",
     "FORWARDED_ALLOW_IPS": "",
     "FANOUT_DEADLINE": "5",
-    "FANOUT_TRANSPORT": "pyreqwest",
+    "FANOUT_TRANSPORT": "httptools",
     "FANOUT_COMPARE_PAGES": "true",
     "no_proxy": "*",  # none finds what tests serve
 }

@@ -3,17 +3,15 @@
 import zlib
 from collections.abc import Iterable, Iterator
 
-import httpx
-
 from fanout.calls.headers import read_retry_after
 from fanout.calls.mistake import BadAnswer
+from fanout.calls.transport.message import Header, Incoming
 from fanout.policies.breaker import Unwell
 
 STEP = 64 * 1024  # bytes that are read before others have a turn
 MAX_CHUNKS = 10_000  # and one more for each KiB of the limit; each takes some 10 us
 MAX_HEADERS = 100
 PACKING = 1024  # bytes that gzip may add to what it cannot make smaller
-Headers = Iterable[tuple[bytes, bytes]]
 _NOT_KEPT = {
     *(b"content-encoding", b"content-length", b"transfer-encoding", b"connection", b"keep-alive"),
     *(b"age", b"date", b"server-timing", b"traceparent", b"x-request-id"),
@@ -29,34 +27,34 @@ class BadStatus(Unwell):
         self.passing = status in (502, 503, 504) and not pause
 
 
-def check_status(response: httpx.Response, empty: tuple[int, ...]) -> None:
+def check_status(incoming: Incoming, empty: tuple[int, ...]) -> None:
     """Raise BadStatus or BadAnswer for what is neither a success nor `empty`."""
-    status, pause = response.status_code, 0.0
-    if response.is_success or status in empty:
+    status, pause = incoming.status, 0.0
+    if 200 <= status < 300 or status in empty:
         return
     if status in (429, 503):
-        pause = read_retry_after(response.headers.get("retry-after", ""))
+        pause = read_retry_after(incoming.get(b"retry-after"))
     if status >= 500 or status == 429:
         raise BadStatus(status, pause)
     raise BadAnswer(f"answered with status {status}")
 
 
-def keep_headers(headers: Headers, *, cookies: bool = False) -> tuple[tuple[bytes, bytes], ...]:
+def keep_headers(headers: Iterable[Header], *, cookies: bool = False) -> tuple[Header, ...]:
     """Those that are true of the whole, unpacked body, whenever that came."""
     dropped = _NOT_KEPT if cookies else {*_NOT_KEPT, b"set-cookie"}
-    return tuple(header for header in headers if header[0].lower() not in dropped)
+    return tuple(header for header in headers if header[0] not in dropped)
 
 
 class Body:
     """A body, unpacked piece by piece; every method raises BadAnswer."""
 
-    def __init__(self, response: httpx.Response, max_bytes: int) -> None:
+    def __init__(self, incoming: Incoming, max_bytes: int) -> None:
         """Expect a body of at most `max_bytes`, packed and unpacked."""
-        if len(response.headers.raw) > MAX_HEADERS:
+        if len(incoming.headers) > MAX_HEADERS:
             raise BadAnswer(f"answered with more than {MAX_HEADERS} headers")
-        if response.http_version not in ("HTTP/1.1", "HTTP/1.0"):
-            raise BadAnswer(f"answered with {response.http_version}")
-        coding = response.headers.get("content-encoding", "").lower()
+        if incoming.version not in ("HTTP/1.1", "HTTP/1.0"):
+            raise BadAnswer(f"answered with {incoming.version}")
+        coding = incoming.get(b"content-encoding").lower()
         if coding not in ("", "identity", "gzip", "x-gzip"):
             raise BadAnswer(f"answered with the content coding {coding[:20]!r}")
         self._gzip = zlib.decompressobj(wbits=31) if coding.endswith("gzip") else None

@@ -17,11 +17,10 @@ from fanout.calls.body import BadStatus, Body, check_status, keep_headers
 from fanout.calls.headers import REQUEST_ID, read_directives
 from fanout.calls.last_good import Key, get_lifetimes, last_good, make_done
 from fanout.calls.mistake import BadAnswer, Mistake
-from fanout.calls.request import Prepared, Talk, prepare
+from fanout.calls.request import Talk, prepare
 from fanout.calls.section import GONE, Section, State
 from fanout.calls.service import MASKED, Service
-from fanout.calls.transport.httpx_transport import IDLE, fresh
-from fanout.calls.transport.pyreqwest_transport import StillConnecting
+from fanout.calls.transport.message import Incoming, Message, WentAway
 from fanout.calls.visit import Visit
 from fanout.policies.breaker import Paused, Unwell, Verdict
 from fanout.policies.bulkhead import Full
@@ -40,35 +39,35 @@ class Call:
         self.seconds = visit.deadline.budget(service.timeout)
         self.most = min(service.timeout, SHARE * settings.FANOUT_DEADLINE)
         self.service, self.headers = service, visit.headers
-        self.prepared: Prepared
+        self.message: Message
         self.key: Key | None = None  # what makes calls the same
         self._status: int | None = None
-        self._again = False  # whether this is a second try, which gets a connection of its own
+        self.again = False  # whether this is a second try, which gets a connection of its own
         self._control = ""
         self._visit = visit
         self._start = visit.deadline.elapsed()
 
     def find_known(self) -> Answer | None:
         """The answer that makes a call needless, if there is one. Raises what `prepare` does."""
-        prepared = prepare(self.service, self._visit)
-        if prepared is None:
+        message = prepare(self.service, self._visit)
+        if message is None:
             return make_empty(None, time.time())
-        self.prepared = prepared
-        if not prepared.digest:
+        self.message = message
+        if not message.digest:
             return None
-        self.key = (self.service.name, prepared.digest)
+        self.key = (self.service.name, message.digest)
         return last_good.find(self.key, self.service)
 
     @property
     def flight(self) -> Hashable:
-        """Equal for calls that may be one: those that are short of time are like no other."""
+        """Equal for calls that may be one; None for one that is like no other, or short of time."""
         alone = not self.service.coalesce or self.seconds < NEARLY * self.most
         # What is shared is what this class reads in the answer.
-        return object() if alone or not self.key else (type(self.service), self.key)
+        return None if alone or not self.key else (type(self.service), self.key)
 
     def begin(self) -> Talk:
         """Say what is to be sent, anew for a second try. Raises BadAnswer."""
-        self._talk = Talk(self.service, self.prepared, self.headers)
+        self._talk = Talk(self.service, self.message, self.headers.raw)
         return self._talk
 
     def get_left(self) -> float:
@@ -76,13 +75,6 @@ class Call:
         if (left := self.seconds - self._elapsed()) <= 0:
             raise TimeoutError
         return left
-
-    def give_time(self, request: httpx.Request) -> httpx.Request:
-        """The request, for as long as is left. Raises TimeoutError."""
-        timeout = dict.fromkeys(("connect", "read", "write", "pool"), self.get_left())
-        request.extensions["timeout"] = timeout
-        fresh.set(self._again)
-        return request
 
     @contextmanager
     def guard(self, turn: Future[None]) -> Iterator[None]:
@@ -97,20 +89,18 @@ class Call:
                 error.status = self._status
                 raise
 
-    def receive(self, response: httpx.Response, talk: Talk) -> Body:
+    def receive(self, incoming: Incoming, talk: Talk) -> Body:
         """The body of an answer, still empty; redirects are not followed. Raises BadAnswer or Unwell."""
         if not talk.errand:
-            self._status = response.status_code
-            self.service.answered = (time.monotonic(), response.headers)
-            self._control = response.headers.get("cache-control", "")
-            self._age = response.headers.get("age", "")
-            check_status(response, self.service.empty)
-        return Body(response, self.service.max_bytes)
+            self._status = incoming.status
+            self._control, self._age = incoming.get(b"cache-control"), incoming.get(b"age")
+            check_status(incoming, self.service.empty)
+        return Body(incoming, self.service.max_bytes)
 
-    def take(self, response: httpx.Response, body: Body, talk: Talk) -> Reply:
+    def take(self, incoming: Incoming, body: Body, talk: Talk) -> Reply:
         """What came, whole. Raises BadAnswer."""
-        headers = keep_headers(response.headers.raw, cookies=bool(talk.errand))
-        reply = Reply(response.status_code, headers, body.finish())
+        headers = keep_headers(incoming.headers, cookies=bool(talk.errand))
+        reply = Reply(incoming.status, headers, body.finish())
         if talk.errand:
             talk.go_on(reply.make_response())
         elif self.service.secrets:
@@ -122,21 +112,17 @@ class Call:
     def spend_retry(self, error: Exception) -> bool:
         """Take a second try from the budget, if one can help and has time enough. Whether it did.
 
-        To go on connecting costs nothing, nor does a used connection that ended without an answer.
+        One costs nothing after a used connection that ended in silence.
         """
-        if isinstance(error, StillConnecting):
-            return True
         broken = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
         if not broken and not (isinstance(error, BadStatus) and error.passing):
             return False
-        safe = self._talk.request.method in ("GET", "HEAD")
-        if self._again or not (safe if self.service.retry is None else self.service.retry):
+        safe = self._talk.message.method in ("GET", "HEAD")
+        if self.again or not (safe if self.service.retry is None else self.service.retry):
             return False
-        self._again = True
-        if broken and self._status is None and not isinstance(error, httpx.ConnectError):
-            at, headers = self.service.answered
-            if time.monotonic() - at < IDLE and headers.get("connection", "").lower() != "close":
-                return True
+        self.again = True
+        if isinstance(error, WentAway):
+            return True
         return self._elapsed() <= self.seconds / 2 and self.service.retries.withdraw()
 
     def keep(self, reply: Reply) -> Answer:
@@ -215,7 +201,7 @@ class Call:
             other = prepare(self.service, replace(self._visit, viewer=None))
         except Exception:
             return True
-        return not other or other.digest != self.prepared.digest
+        return not other or other.digest != self.message.digest
 
     def _describe(self, error: BaseException) -> str:
         said = self.service.mask(self._explain(error).encode(errors="replace")).decode()

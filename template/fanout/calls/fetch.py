@@ -8,10 +8,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from concurrent.futures import wait
 from functools import partial
-from typing import cast
-
-import httpx
-from django.conf import settings
 
 from fanout.calls.answer import Answer, Reply
 from fanout.calls.call import TIMEOUTS, Call
@@ -19,10 +15,9 @@ from fanout.calls.last_good import CACHE_SECONDS
 from fanout.calls.request import Talk
 from fanout.calls.section import Section
 from fanout.calls.service import Service
-from fanout.calls.transport import get_async_transport, get_transport
+from fanout.calls.transport import arun, get_transport, run
 from fanout.calls.visit import Visit
-from fanout.policies.coalescing import ashare, share
-from fanout.policies.deadline import time_limit
+from fanout.policies.coalescing import share
 from fanout.telemetry import load_tracing
 
 
@@ -66,7 +61,7 @@ def _fetch(call: Call, visit: Visit) -> Section:
     try:
         answer = call.find_known()
         if answer is None:
-            answer = share(call.flight, call.seconds, partial(_call, call))
+            answer = run(share(call.flight, call.seconds, partial(_call, call)))
         return call.succeed(answer)
     except Exception as error:
         return _fall_back(call, error, visit.deadline.budget(CACHE_SECONDS))
@@ -77,10 +72,7 @@ async def _afetch(call: Call, visit: Visit) -> Section:
         try:
             answer = call.find_known()
             if answer is None:
-                # pyreqwest goes on with a call that nobody waits for; so it counts, and is of use.
-                stop = settings.FANOUT_TRANSPORT != "pyreqwest"
-                make = partial(_acall, call)
-                answer = await ashare(call.flight, call.seconds, make, stop=stop)
+                answer = await arun(share(call.flight, call.seconds, partial(_call, call)))
             return call.succeed(answer)
         except Exception as error:
             return await _afall_back(call, error, visit.deadline.budget(CACHE_SECONDS))
@@ -90,7 +82,7 @@ async def _afetch(call: Call, visit: Visit) -> Section:
 
 
 # With frames of their own: those in the traceback of an error may outlive it for long, with all that
-# they know, since httpcore makes cycles.
+# they know, since tasks make cycles.
 
 
 def _fall_back(call: Call, error: Exception, patience: float) -> Section:
@@ -112,24 +104,7 @@ def _start(service: Service, visit: Visit) -> Call:
     return call
 
 
-def _call(call: Call) -> Answer:
-    turn = call.service.bulkhead.enter()
-    try:
-        with time_limit(call.seconds):
-            if not turn.done():
-                wait([turn], call.seconds / 2)
-            with call.guard(turn):
-                while True:
-                    try:
-                        return _exchange(call)
-                    except Exception as error:
-                        if not call.spend_retry(error):
-                            raise
-    finally:
-        call.service.bulkhead.leave(turn)
-
-
-async def _acall(call: Call) -> Answer:
+async def _call(call: Call) -> Answer:
     turn = call.service.bulkhead.enter()
     try:
         if not turn.done():
@@ -137,7 +112,7 @@ async def _acall(call: Call) -> Answer:
         with call.guard(turn):
             while True:
                 try:
-                    return await _aexchange(call)
+                    return await _exchange(call)
                 except Exception as error:
                     if not call.spend_retry(error):
                         raise
@@ -145,63 +120,33 @@ async def _acall(call: Call) -> Answer:
         call.service.bulkhead.leave(turn)
 
 
-def _exchange(call: Call) -> Answer:
+async def _exchange(call: Call) -> Answer:
     talk = call.begin()
     while True:
-        request, send = talk.request, partial(_send, call, talk)
+        message, send = talk.message, partial(_send, call, talk)
         if talk.errand:
             try:
-                reply = share(talk.errand, call.get_left(), send)
+                reply = await share(talk.errand, call.get_left(), send)
             except TIMEOUTS:  # of whoever has sent it, and had less time
                 call.get_left()
                 continue
-            if reply and talk.request is request:  # somebody else has sent it
-                talk.go_on(reply.make_response())
-        elif reply := send():
-            return call.keep(reply)
-
-
-async def _aexchange(call: Call) -> Answer:
-    talk = call.begin()
-    while True:
-        request, send = talk.request, partial(_asend, call, talk)
-        if talk.errand:
-            try:
-                reply = await ashare(talk.errand, call.get_left(), send)
-            except TIMEOUTS:  # of whoever has sent it, and had less time
-                call.get_left()
-                continue
-            if reply and talk.request is request:  # somebody else has sent it
+            if reply and talk.message is message:  # somebody else has sent it
                 talk.go_on(reply.make_response())
         elif reply := await send():
             return call.keep(reply)
 
 
-def _send(call: Call, talk: Talk) -> Reply | None:
-    """Send the request of the moment. What comes, or nothing if `auth` wants another one."""
-    response = get_transport().handle_request(call.give_time(talk.request))
+async def _send(call: Call, talk: Talk) -> Reply | None:
+    """Send the message of the moment. What comes, or nothing if `auth` wants another one."""
+    call.get_left()  # or it is not sent
+    incoming = await get_transport().send(talk.message, talk.more, fresh=call.again)
     try:
-        if not talk.errand and talk.go_on(response):
+        if not talk.errand and talk.hears(incoming):
             return None
-        body = call.receive(response, talk)
-        for chunk in cast("httpx.SyncByteStream", response.stream):
+        body = call.receive(incoming, talk)
+        async for chunk in incoming:
             for _ in body.add(chunk):
-                pass  # threads take turns by themselves
+                await asyncio.sleep(0)
     finally:
-        response.close()
-    return call.take(response, body, talk)
-
-
-async def _asend(call: Call, talk: Talk) -> Reply | None:
-    async with get_async_transport() as transport:
-        response = await transport.handle_async_request(call.give_time(talk.request))
-        try:
-            if not talk.errand and talk.go_on(response):
-                return None
-            body = call.receive(response, talk)
-            async for chunk in cast("httpx.AsyncByteStream", response.stream):
-                for _ in body.add(chunk):
-                    await asyncio.sleep(0)
-        finally:
-            await response.aclose()
-    return call.take(response, body, talk)
+        await incoming.aclose()
+    return call.take(incoming, body, talk)

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, NamedTuple
 
 import httpx
 
@@ -12,10 +12,10 @@ from fanout.calls.auth import ClientCredentials, Flow
 from fanout.calls.headers import IDS
 from fanout.calls.mistake import BadAnswer, Mistake, call, name
 from fanout.calls.service import Service, make_url
+from fanout.calls.transport.message import Header, Incoming, Message
 from fanout.calls.visit import Visit
 from fanout.policies.breaker import Unwell
 
-Headers = Sequence[tuple[bytes, bytes]]
 # What these add does not depend on who visits; with a class that is made of one, it may.
 EVERYBODYS = (type(None), httpx.BasicAuth, httpx.DigestAuth, ClientCredentials)
 MAX_SENT = 10  # requests of one try
@@ -23,48 +23,34 @@ _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(rb"([!-~]([\t -~]*[!-~])?)?")
 
 
-class Prepared(NamedTuple):
-    """A request, whole and in order, but for what the engine adds."""
-
-    method: str
-    url: httpx.URL
-    headers: Headers  # the class's own
-    body: bytes
-    digest: str  # of all that; empty if it cannot be known, so that it is like no other
-
-    def make(self, more: httpx.Headers) -> httpx.Request:
-        """The request for httpx, with `more` headers where the class has not set them."""
-        own = {header.lower() for header, _ in self.headers}
-        headers = [*self.headers, *(h for h in more.raw if h[0].lower() not in own)]
-        # With a stream httpx adds no headers of its own, which takes as long as all the rest.
-        stream = httpx.ByteStream(self.body)
-        request = httpx.Request(self.method, self.url, headers=headers, stream=stream)
-        request.read()
-        if self.url.userinfo and "Authorization" not in request.headers:
-            next(httpx.BasicAuth(self.url.username, self.url.password).auth_flow(request))
-        return request
-
-
 class Talk:
     """One try of a call: its request, and those that `auth` wants to be sent before it or again."""
 
-    def __init__(self, service: Service, prepared: Prepared, headers: httpx.Headers) -> None:
-        """Find the `request` to be sent first; all have `headers`. Raises BadAnswer."""
-        self._service, self._headers = service, headers
-        self._main = self.request = prepared.make(headers)
-        self.errand: Hashable = None  # equal for requests, such as for a token, that may be one
+    def __init__(self, service: Service, message: Message, more: list[Header]) -> None:
+        """Find the `message` to be sent first; all have `more` headers. Raises BadAnswer."""
+        self._service, self.message, self.more = service, message, more
+        self.errand: Hashable = None  # equal for messages, such as for a token, that may be one
         self._flow: Flow | None = None
-        self._sent, self._answered, self._shared = 0, False, bool(prepared.digest)
-        self.go_on(None)
+        self._sent, self._answered, self._shared = 0, False, bool(message.digest)
+        if service.authenticate:
+            self._main = self._request = message.make_request(more)
+            self.go_on(None)
+
+    def hears(self, incoming: Incoming) -> bool:
+        """Let `auth` see status and headers of an answer to come. The same."""
+        if not self._service.authenticate:
+            return False
+        stream = httpx.ByteStream(b"")
+        return self.go_on(httpx.Response(incoming.status, headers=incoming.headers, stream=stream))
 
     def go_on(self, response: httpx.Response | None) -> bool:
-        """Let `auth` see a response. Whether it wants another `request` to be sent. Raises BadAnswer."""
+        """Let `auth` see a response. Whether it wants another `message` to be sent. Raises BadAnswer."""
         if not (auth := self._service.authenticate):
             return False
         who = name(self._service, "auth")
         if response is not None:
             self._answered = self._answered or not self.errand
-            response.request = self.request  # without it, httpx has neither cookies nor errors
+            response.request = self._request  # without it, httpx has neither cookies nor errors
         try:
             self._flow = self._flow or auth.auth_flow(self._main)
             request = self._flow.send(response)  # type: ignore[arg-type]
@@ -82,18 +68,18 @@ class Talk:
         if self._sent > MAX_SENT:
             raise Mistake(f"{who} asks for more than {MAX_SENT} requests")
         if request is not self._main:
-            prepared = check(request, who)
-            self.errand = (self._service.name, "auth", prepared.digest)
-            request = prepared.make(self._headers)
-        elif self._answered and self._shared and type(auth) not in EVERYBODYS:
+            self.message = check(request, who)
+            self.errand = (self._service.name, "auth", self.message.digest)
+            self._request = request
+            return True
+        if self._answered and self._shared and type(auth) not in EVERYBODYS:
             self._service.alone = True  # what it says only now may be who visits
             raise BadAnswer("is called for each visitor alone from now on: auth tries again")
-        check_headers(request, who)
-        self.request = request
+        self.message, self._request = check(request, who), request
         return True
 
 
-def prepare(service: Service, visit: Visit) -> Prepared | None:
+def prepare(service: Service, visit: Visit) -> Message | None:
     """What `service` is sent in `visit`; None if there is nothing to ask.
 
     Raises InvalidURL, or BadAnswer.
@@ -115,15 +101,16 @@ def prepare(service: Service, visit: Visit) -> Prepared | None:
             raise Mistake(f"{who} gives a request to another host than {service.name.upper()}_URL")
     if type(service.authenticate) in EVERYBODYS:
         return prepared
-    talk = Talk(service, prepared, httpx.Headers())
-    both: list[Any] = [talk.request, prepared.make(httpx.Headers())]
-    digest, nothing = (_digest(r.method, r.url, r.headers.raw, b"".join(r.stream)) for r in both)
+    talk = Talk(service, prepared, [])
+    digest, nothing = (
+        _digest(m.method, m.url, m.headers, m.body) for m in (talk.message, prepared)
+    )
     # One that says nothing at first, or asks something else, may say later who visits.
     alone = service.alone or talk.errand or digest == nothing
-    return prepared._replace(digest="" if alone else digest)
+    return replace(prepared, digest="" if alone else digest)
 
 
-def check(request: object, who: str) -> Prepared:
+def check(request: object, who: str) -> Message:
     """A request that `who` made, in order to be sent. Raises Mistake."""
     if not isinstance(request, httpx.Request):
         raise Mistake(f"{who} gives {type(request).__name__}, which is no httpx.Request")
@@ -143,8 +130,10 @@ def check(request: object, who: str) -> Prepared:
     if body or request.method in ("POST", "PUT", "PATCH"):
         request.headers.setdefault("Content-Length", str(len(body)))
     request.headers.setdefault("Host", url.netloc.decode("ascii"))
+    if url.userinfo and "Authorization" not in request.headers:
+        next(httpx.BasicAuth(url.username, url.password).auth_flow(request))
     own = tuple(request.headers.raw)
-    return Prepared(request.method, url, own, body, _digest(request.method, url, own, body))
+    return Message(request.method, url, own, body, _digest(request.method, url, own, body))
 
 
 def check_headers(request: httpx.Request, who: str) -> None:
@@ -159,13 +148,11 @@ def _get_origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 @lru_cache(1000)
-def _prepare_plain(service: Service, user: str) -> Prepared:
-    url = service.locate(user)
-    host = ((b"Host", url.netloc),)
-    return Prepared("GET", url, host, b"", _digest("GET", url, host, b""))
+def _prepare_plain(service: Service, user: str) -> Message:
+    return check(httpx.Request("GET", service.locate(user)), service.name)
 
 
-def _digest(method: str, url: httpx.URL, headers: Headers, body: bytes) -> str:
+def _digest(method: str, url: httpx.URL, headers: Sequence[Header], body: bytes) -> str:
     """What is the same for equal requests alone; the ids of visits make no difference."""
     own = [header for header in headers if header[0].lower() not in IDS]
     return sha256(repr((method, str(url), own)).encode() + body).hexdigest()

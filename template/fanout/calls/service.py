@@ -1,6 +1,5 @@
 """A service: a backend that pages call. All that is said about one stands in its class."""
 
-import math
 import re
 import sys
 from collections import Counter
@@ -83,7 +82,6 @@ class Service:
         self.breaker = Breaker(name, self.break_for)
         self.bulkhead = Bulkhead(self.concurrency)
         self.retries = RetryBudget()
-        self.answered = (-math.inf, httpx.Headers())  # when it last did, and its headers
         self.mistakes: Counter[Hashable] = Counter()  # how often each was made
         self.alone = False  # whether no call may be shared, since `auth` knows who visits
 
@@ -169,8 +167,7 @@ def make_url(text: str | httpx.URL) -> httpx.URL:
     url = httpx.URL(text)
     if url.scheme not in ("http", "https") or not url.host:
         raise httpx.InvalidURL("it is not an http(s) address")
-    # As WHATWG has it: pyreqwest does not send what it would have to write in another way.
-    return url.copy_with(query=url.query.replace(b"'", b"%27")) if b"'" in url.query else url
+    return url
 
 
 @cache

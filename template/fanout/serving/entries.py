@@ -5,7 +5,6 @@ from typing import Any
 from wsgiref.types import WSGIApplication
 
 import django
-from anyio.from_thread import start_blocking_portal
 from django.conf import settings
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.core.exceptions import ImproperlyConfigured
@@ -22,7 +21,7 @@ def get_wsgi_application() -> WSGIApplication:
     """The site for WSGI servers, which have no other moment than this to refuse to start."""
     django.setup()
     refuse_unready()
-    with start_blocking_portal(), suppress(Exception):  # loads anyio's part; the cache may be down
+    with suppress(Exception):  # the cache may be down
         load()  # in this thread: others would not outlive the fork of a server
     tracing = load_tracing()
     return with_static_files_wsgi(tracing.TracedWSGIHandler() if tracing else WSGIHandler())
@@ -42,8 +41,7 @@ def get_asgi_application() -> Application:
         async with AsyncExitStack() as stack:
             try:
                 refuse_unready()
-                with start_blocking_portal():  # loads anyio's part of a call
-                    last_good.connect()
+                last_good.connect()
                 await stack.enter_async_context(pool())
                 if tracing:
                     tracing.sdk.start()

@@ -60,7 +60,7 @@ class TracedCall(Call):
         answer = super().find_known()
         if answer:
             self._source = "kept"
-        elif (method := self.prepared.method) != "GET":
+        elif (method := self.message.method) != "GET":
             self._span.update_name(f"{method} {self.service.name}")
             self._span.set_attribute("http.request.method", method)
         return answer

@@ -1,114 +1,44 @@
-"""httpx's own transports, pure Python: the plain alternative to pyreqwest's.
+"""Calls through httpx's own transport, slow and well known: respx, pytest-httpx and vcrpy see them."""
 
-httpx bounds every single wait on a socket, so a service that sends a byte now and then is never too
-slow for it. `time_limit` bounds the sum of the waits of a blocking call, but for a slow DNS server.
-"""
+from collections.abc import AsyncIterator, Iterable
 
-import asyncio
-import socket
-import time
-from contextlib import suppress
-from contextvars import ContextVar
-from functools import cache
-from typing import Any
-
-import anyio
-import httpcore
 import httpx
 
-from fanout.policies.deadline import time_left
-
-_ssl_context = cache(httpx.create_ssl_context)  # to read the certificates takes as long as pages
-IDLE = 4.0  # seconds for which an idle connection is kept
-MAX_AGE = 60.0  # seconds for which any is used, since its host may have moved
-fresh: ContextVar[bool] = ContextVar("fresh", default=False)  # whether to use no connection again
-_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=IDLE)
+from fanout.calls.transport.client import IDLE, make_ssl_context
+from fanout.calls.transport.message import Header, Incoming, Message
 
 
-def make_httpx_transport() -> httpx.HTTPTransport:
-    """A blocking transport whose sockets obey `time_limit`; httpx has no parameter for that."""
-    transport = httpx.HTTPTransport(verify=_ssl_context(), limits=_LIMITS, trust_env=False)
-    _set_up(transport._pool, _Backend())
-    return transport
+class HttpxTransport:
+    """A transport of httpx's, with connections of its own or a given one."""
 
-
-def make_async_httpx_transport() -> httpx.AsyncHTTPTransport:
-    """A transport for one event loop."""
-    transport = httpx.AsyncHTTPTransport(verify=_ssl_context(), limits=_LIMITS, trust_env=False)
-    _set_up(transport._pool, _AsyncBackend())
-    return transport
-
-
-def _set_up(pool: Any, backend: object) -> None:
-    """Let `backend` make the connections, each of which is used for MAX_AGE."""
-    make, pool._network_backend = pool.create_connection, backend
-
-    def create_connection(origin: httpcore.Origin) -> Any:
-        connection, end = make(origin), time.monotonic() + MAX_AGE
-        expired = connection.has_expired
-        connection.has_expired = lambda: (
-            expired() or (connection.is_idle() and (fresh.get() or time.monotonic() > end))
+    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        limits = httpx.Limits(
+            max_connections=None, max_keepalive_connections=256, keepalive_expiry=IDLE
         )
-        return connection
+        self._transport = transport or httpx.AsyncHTTPTransport(
+            verify=make_ssl_context(), limits=limits, trust_env=False
+        )
 
-    pool.create_connection = create_connection
+    async def send(self, message: Message, more: Iterable[Header], *, fresh: bool) -> Incoming:
+        request = message.make_request(more)
+        return _Answer(await self._transport.handle_async_request(request))
 
-
-class _Backend(httpcore.SyncBackend):
-    def connect_tcp(self, host: str, port: int, **options: Any) -> Any:  # type: ignore[override]
-        """A connection to one of the addresses, each of which has its turn."""
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
-        *others, last = [str(address[0]) for *_, address in found]
-        for address in others:
-            options["timeout"] = _left(httpcore.ConnectTimeout) / 2 / len(found)
-            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                return _Stream(super().connect_tcp(address, port, **options))
-        options["timeout"] = _left(httpcore.ConnectTimeout)
-        return _Stream(super().connect_tcp(last, port, **options))
+    async def aclose(self) -> None:
+        await self._transport.aclose()
 
 
-class _Stream:
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
+class _Answer:
+    def __init__(self, response: httpx.Response) -> None:
+        self.status, self.version = response.status_code, response.http_version
+        self.headers = [(name.lower(), value) for name, value in response.headers.raw]
+        self._response = response
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+    def get(self, name: bytes) -> str:
+        return str(self._response.headers.get(name.decode("ascii"), ""))
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(httpcore.ReadTimeout))
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._response.aiter_raw():
+            yield chunk
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(httpcore.WriteTimeout))
-
-    def start_tls(self, *args: Any, **options: Any) -> "_Stream":
-        options["timeout"] = _left(httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(*args, **options))
-
-
-def _left(exceeded: type[httpcore.TimeoutException]) -> float:
-    left = time_left()
-    if left <= 0:
-        raise exceeded("the call's time is over")
-    return left
-
-
-class _AsyncBackend(httpcore.AnyIOBackend):
-    """httpcore's own, which also closes what a cancelled TLS handshake would leave open."""
-
-    async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
-        stream = await super().connect_tcp(*args, **options)
-        shake_hands = stream.start_tls
-
-        async def start_tls(*args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
-            try:
-                return await shake_hands(*args, **options)
-            except asyncio.CancelledError:
-                with anyio.CancelScope(shield=True):
-                    await stream.aclose()
-                raise
-
-        stream.start_tls = start_tls  # type: ignore[method-assign]
-        return stream
+    async def aclose(self) -> None:
+        await self._response.aclose()

@@ -1,0 +1,99 @@
+"""What goes to a service and what comes from it, whatever the transport."""
+
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+import httpx
+
+Header = tuple[bytes, bytes]
+_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/1\.1")
+
+
+class Origin(NamedTuple):
+    """Where connections lead to."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Message:
+    """A request, whole and in order, but for what the engine adds."""
+
+    method: str
+    url: httpx.URL
+    headers: Sequence[Header]  # the class's own
+    body: bytes
+    digest: str = ""  # of all that; empty if it cannot be known, so that it is like no other
+
+    def make_request(self, more: Iterable[Header]) -> httpx.Request:
+        """The request for httpx, with `more` headers where the class has not set them."""
+        # With a stream httpx adds no headers of its own.
+        stream = httpx.ByteStream(self.body)
+        headers = [*self.headers, *self._add(more)]
+        request = httpx.Request(self.method, self.url, headers=headers, stream=stream)
+        request.read()
+        return request
+
+    def encode(self, more: Iterable[Header]) -> bytes:
+        """The same as it is sent. Raises httpx.LocalProtocolError if it cannot be."""
+        lines = [b"%b: %b\r\n" % header for header in self._add(more)]
+        return b"".join([self._start, *lines, b"\r\n", self.body])
+
+    @cached_property
+    def origin(self) -> Origin:
+        """Where it goes to."""
+        port = self.url.port or (443 if self.url.scheme == "https" else 80)
+        return Origin(self.url.scheme, self.url.raw_host.decode("ascii"), port)
+
+    @cached_property
+    def _names(self) -> frozenset[bytes]:
+        return frozenset(name.lower() for name, _ in self.headers)
+
+    @cached_property
+    def _start(self) -> bytes:
+        line = b"%b %b HTTP/1.1" % (self.method.encode(), self.url.raw_path)
+        lengths = {value for name, value in self.headers if name.lower() == b"content-length"}
+        if not _LINE.fullmatch(line) or lengths - {b"%d" % len(self.body)}:
+            raise httpx.LocalProtocolError("its method, path or Content-Length is not right")
+        return b"".join([line, b"\r\n", *(b"%b: %b\r\n" % header for header in self.headers)])
+
+    def _add(self, more: Iterable[Header]) -> list[Header]:
+        return [header for header in more if header[0].lower() not in self._names]
+
+
+class WentAway(httpx.RemoteProtocolError):
+    """A connection that was used before ended without an answer: the service may not have seen it."""
+
+
+class Incoming(Protocol):
+    """An answer while it comes: its body can be iterated over, once. Raises httpx.TransportError."""
+
+    status: int
+    version: str  # such as HTTP/1.1
+    headers: list[Header]
+
+    def get(self, name: bytes) -> str:
+        """The values of a header, by its name in lower case; nothing if there is none."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it."""
+
+
+class Transport(Protocol):
+    """What makes calls on one event loop. To cancel one ends it."""
+
+    async def send(self, message: Message, more: Iterable[Header], *, fresh: bool) -> Incoming:
+        """Send a message with `more` headers, by a `fresh` connection or any.
+
+        What comes has to be closed. Raises httpx.TransportError.
+        """
+
+    async def aclose(self) -> None:
+        """Close the connections that are idle."""
