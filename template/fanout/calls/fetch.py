@@ -45,12 +45,23 @@ async def afetch(service: Service, visit: Visit) -> Section:
 
 async def afetch_as_completed(
     services: Iterable[Service], visit: Visit
-) -> AsyncGenerator[Section, None]:
-    """Call all `services` at once; their sections, first come first. To close it ends the calls."""
+) -> AsyncGenerator[list[Section], None]:
+    """Call all `services` at once; their sections, first come first, those that come together in one.
+
+    To close it ends the calls.
+    """
     calls = [asyncio.create_task(afetch(service, visit)) for service in services]
+    done: asyncio.Queue[asyncio.Task[Section]] = asyncio.Queue()
+    for call in calls:
+        call.add_done_callback(done.put_nowait)
     try:
-        for call in asyncio.as_completed(calls):
-            yield await call
+        left = len(calls)
+        while left:
+            sections = [(await done.get()).result()]
+            while not done.empty():
+                sections.append(done.get_nowait().result())
+            left -= len(sections)
+            yield sections
     finally:
         for task in calls:
             task.cancel()

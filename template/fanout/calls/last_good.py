@@ -75,6 +75,7 @@ class _Kept(NamedTuple):
     at: float  # when the service said so, as in `time.time()`
     fresh_for: float  # seconds for which it makes a call needless
     stale_for: float  # seconds for which it may be shown if a call fails
+    weight: int  # bytes, about
     written: float = 0.0  # when the cache last got one of these
 
 
@@ -99,15 +100,17 @@ class LastGood:
         with self._lock:
             old = self._kept[key[0]].get(key)
             written = old.written if old else 0.0
-            due = stale_for > 0 and not 0 <= now - written < stale_for / 4 and is_shared()
-            if due and self._start(_write, key, reply, now, stale_for):
+            due = stale_for > 0 and not 0 <= now - written < stale_for / 4
+            if due and (not is_shared() or self._start(_write, key, reply, now, stale_for)):
                 written = now
-            self._put(key, _Kept(reply, now, fresh_for, stale_for, written))
+            self._put(key, _Kept(reply, now, fresh_for, stale_for, _weigh(reply), written))
 
     def drop(self, key: Key) -> None:
         """Forget what was kept, here and in the cache."""
         with self._lock:
-            self._put(key, _Kept(_GONE, time.time(), 0.0, 0.0))  # newer than what the cache has
+            self._put(
+                key, _Kept(_GONE, time.time(), 0.0, 0.0, OVERHEAD)
+            )  # newer than what the cache has
             self._kept[key[0]].move_to_end(key, last=False)  # goes before any good answer
         if is_shared():
             self._start(caches["fanout"].delete, _name(key))
@@ -140,7 +143,7 @@ class LastGood:
             match value:
                 case [float(at), float(stale_for), int(status), list(headers), str(text)]:
                     pairs = [[str(part).encode("latin-1") for part in header] for header in headers]
-                    own = keep_headers((name, value) for name, value in pairs)
+                    own = keep_headers((name.lower(), value) for name, value in pairs)
                     reply = Reply(status, own, text.encode("latin-1"))
                     readings.read(service, reply, at)  # raises if it is none
                     at = min(time.time(), at)  # another machine's clock may be ahead
@@ -148,19 +151,19 @@ class LastGood:
                     with self._lock:
                         old = self._kept[key[0]].get(key)
                         if not old or old.at < at:
-                            self._put(key, _Kept(reply, at, 0.0, min(stale_for, most), at))
+                            stale_for = min(stale_for, most)
+                            self._put(key, _Kept(reply, at, 0.0, stale_for, _weigh(reply), at))
         return self.find(key, service, stale=True)
 
     def _put(self, key: Key, kept: _Kept) -> None:
         name, answers = key[0], self._kept[key[0]]
-        if old := answers.pop(key, None):
-            self._bytes[name] -= _weigh(old)
+        old = answers.pop(key, None)
         answers[key] = kept
-        self._bytes[name] += _weigh(kept)
+        self._bytes[name] += kept.weight - (old.weight if old else 0)
         while self._bytes.total() > MAX_KEPT:
             [(largest, _)] = self._bytes.most_common(1)
             _, oldest = self._kept[largest].popitem(last=False)
-            self._bytes[largest] -= _weigh(oldest)
+            self._bytes[largest] -= oldest.weight
 
     def _start(self, function: Callable[..., Any], *arguments: Any) -> Future[Any] | None:
         """Run `function` in a thread, unless too much waits; errors are None, the breaker logs them."""
@@ -189,9 +192,10 @@ def _write(key: Key, reply: Reply, at: float, stale_for: float) -> None:
     caches["fanout"].set(_name(key), value, stale_for)
 
 
-def _weigh(kept: _Kept) -> int:
-    """Bytes, about."""
-    return OVERHEAD + len(kept.reply.body) + sum(len(n) + len(v) for n, v in kept.reply.headers)
+def _weigh(reply: Reply) -> int:
+    return (
+        OVERHEAD + len(reply.body) + sum([len(name) + len(value) for name, value in reply.headers])
+    )
 
 
 def _name(key: Key) -> str:

@@ -86,8 +86,10 @@ def check_section(data: object, who: str, body: bytes | None = None) -> dict[str
 def is_safe_link(url: str) -> bool:
     """Whether a browser may follow `url`: relative, or http(s), with nothing hidden in it."""
     try:
-        return bool(_PLAIN.fullmatch(url)) or (
-            not _CONTROL.search(url) and urlsplit(url).scheme in ("", "http", "https")
+        return (
+            not url
+            or bool(_PLAIN.fullmatch(url))
+            or (not _CONTROL.search(url) and urlsplit(url).scheme in ("", "http", "https"))
         )
     except ValueError:
         return False
@@ -104,18 +106,19 @@ def _open(value: object) -> object:
 
 def _secure(item: object, who: str) -> Mapping[str, Any]:
     """An item without what is not safe. Raises BadAnswer."""
-    if not isinstance(item, dict | Mapping):  # to ask Mapping takes time
+    if type(item) is not dict and not isinstance(item, Mapping):  # to ask Mapping takes time
         raise BadAnswer(f"{who} an item that is no object")
-    if not isinstance(item.get("title"), str):
+    get = item.get
+    if not isinstance(get("title"), str):
         raise BadAnswer(f"{who} an item without a title that is text")
-    unsafe = {}
-    for key, is_safe in _CHECKED.items():
-        if value := item.get(key):
-            if not isinstance(value, str):
-                raise BadAnswer(f"{who} an item with a {key} that is not text")
-            if is_safe and not is_safe(value):
-                unsafe[key] = ""
-    return {**item, **unsafe} if unsafe else item
+    text, url, image = get("text") or "", get("url") or "", get("image") or ""
+    if not (isinstance(text, str) and isinstance(url, str) and isinstance(image, str)):
+        key = next(k for k in ("text", "url", "image") if not isinstance(get(k) or "", str))
+        raise BadAnswer(f"{who} an item with a {key} that is not text")
+    if is_safe_link(url) and is_safe_image(image):
+        return item
+    safe = {"url": is_safe_link(url), "image": is_safe_image(image)}
+    return {**item, **{key: "" for key in safe if not safe[key]}}
 
 
 def _parse(number: str) -> float:
@@ -126,4 +129,3 @@ def _parse(number: str) -> float:
 
 
 _decoder = json.JSONDecoder(parse_float=_parse, parse_constant=_parse)
-_CHECKED = {"text": None, "url": is_safe_link, "image": is_safe_image}

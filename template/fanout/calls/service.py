@@ -186,7 +186,11 @@ def find_services(chosen: Iterable[type[Service] | str]) -> list[Service]:
     """The services of classes, or of names; those of a name without a class are plain."""
     known: dict[str, Any] = {cls.name: cls for cls in get_classes(settings.FANOUT_CLASSES)}
     pairs = [(c, known.get(c, Service)) if isinstance(c, str) else (c.name, c) for c in chosen]
-    return [get_service(cls, name, _get_address(name)) for name, cls in dict(pairs).items()]
+    urls = settings.FANOUT_URLS  # the homepage's
+    return [
+        get_service(cls, name, str(urls[name]) if name in urls else _get_address(name))
+        for name, cls in dict(pairs).items()
+    ]
 
 
 def put_in_order(services: list[Service]) -> list[Service]:
@@ -199,8 +203,6 @@ def put_in_order(services: list[Service]) -> list[Service]:
 
 
 def _get_address(name: str) -> str:
-    if name in settings.FANOUT_URLS:  # the homepage's
-        return str(settings.FANOUT_URLS[name])
     fakes = settings.FAKES_URL
     return env.str(f"{name.upper()}_URL", default="") or (fakes and f"{fakes}/{name}/")
 

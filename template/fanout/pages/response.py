@@ -22,7 +22,7 @@ JSON, HTML = "application/json", "text/html"
 _ACCEPTED = re.compile(rf"(?:^|,)\s*({JSON}|{HTML})\s*(?=[,;]|$)(?:;[^,]*?\bq=(\d(?:\.\d*)?))?")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """What became of a page: the outcome of all its calls for one visitor, in its order."""
 
@@ -66,7 +66,8 @@ class PageResponse(HttpResponse):
         services = page.sections
         places = {service.name: place for place, service in enumerate(services)}
         ordered = sorted(made, key=lambda section: places.get(section.name, len(places)))
-        rendered = [show(section, visit.request, strict=settings.DEBUG) for section in ordered]
+        strict = settings.DEBUG
+        rendered = [show(section, visit.request, strict=strict) for section in ordered]
         shown = tuple(section for section, _ in rendered)
         required = page.find_required(services)
         self.page = Outcome(style, shown, waited, required, visit.viewer_unknown)

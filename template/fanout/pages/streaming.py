@@ -1,20 +1,20 @@
 """The response that shows a page while its services still answer."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
-from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import StreamingHttpResponse
-from django.template.loader import get_template, render_to_string
+from django.template.loader import get_template
 from django.utils.safestring import SafeString
 
 from fanout.calls.section import Section
 from fanout.calls.visit import Visit
 from fanout.pages.page import Page
-from fanout.pages.rendering import find_block, show_section
+from fanout.pages.rendering import find_block, generate, show_section
 from fanout.pages.response import (
     Outcome,
     PageResponse,
@@ -26,7 +26,7 @@ from fanout.pages.response import (
     wants_json,
 )
 
-Sections = AsyncGenerator[Section, None]
+Sections = AsyncGenerator[list[Section], None]
 CUT = SafeString("<!-- sections -->")  # where the page is parted to let them in
 
 
@@ -43,7 +43,7 @@ async def stream_page(
     first = {service.name for service in services} if whole else required
     arrived: list[Section] = []
     while not first <= {section.name for section in arrived}:
-        arrived.append(await anext(arriving))
+        arrived += await anext(arriving)
     if whole or find_gone(arrived, required):
         await arriving.aclose()
         return await ashow_page(visit, page, style, arrived)
@@ -67,9 +67,9 @@ class StreamedPageResponse(StreamingHttpResponse):
         template: Any = get_template(self._template, using="jinja2")
         context = make_context(self.page, visit, sections=[], slot=True)
         self._render_sections = find_block(template.template, "sections", context)
-        first = "".join(map(self._add, arrived))
-        shell, _ = self._render()
-        self._parts = self._stream(shell + first, arriving)
+        first = self._add(arrived) if arrived else ""
+        self._texts: Iterator[str] = self._render()
+        self._parts = self._stream(self._take_shell() + first, arriving)
         # Without the charset, Django looks for it in the content type, for every part.
         super().__init__(self._parts, status=self.page.status, charset=settings.DEFAULT_CHARSET)
         set_headers(self, visit)
@@ -80,37 +80,48 @@ class StreamedPageResponse(StreamingHttpResponse):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The parts; whoever stops taking them stops the calls, which Django alone would not."""
         async with aclosing(self._parts):
-            async for part in super().__aiter__():
-                yield part
+            # Not through the two generators of Django's own.
+            async for part in self._iterator:  # type: ignore[attr-defined]
+                yield self.make_bytes(part)
 
     async def _stream(self, shell: str, arriving: Sections) -> AsyncGenerator[str, None]:
         async with aclosing(arriving):
             yield shell
             if self._visit.request.method == "HEAD":
                 return
-            async for section in arriving:
-                yield self._add(section)
-        _, end = self._render()
-        yield end
+            async for sections in arriving:
+                yield self._add(sections)
+        yield "".join(self._texts)
         if settings.FANOUT_COMPARE:  # what buffered pages say in a header
             yield f"<!-- Server-Timing: {make_timings(self.page, self.page.duration)} -->\n"
 
-    def _add(self, section: Section) -> str:
-        """The HTML of a section, which from now on is part of the page."""
-        section, html = show_section(section, self._visit.request)
-        del self._waiting[section.name]
-        sections = [section if section.name == s.name else s for s in self.page.sections]
-        duration = self._visit.deadline.elapsed()
-        self.page = replace(self.page, sections=tuple(sections), duration=duration)
-        return self._render_sections({"page": self.page, "sections": [(section, html)]})
+    def _add(self, arrived: list[Section]) -> str:
+        """The HTML of sections, which from now on are part of the page."""
+        shown = [show_section(section, self._visit.request) for section in arrived]
+        known = {section.name: section for section, _ in shown}
+        for name in known:
+            del self._waiting[name]
+        page = self.page
+        page.sections = tuple(known.get(section.name, section) for section in page.sections)
+        page.duration = self._visit.deadline.elapsed()
+        return self._render_sections({"page": self.page, "sections": shown})
 
-    def _render(self) -> tuple[str, str]:
-        """The page before its sections, and after them."""
+    def _render(self) -> Iterator[str]:
+        """The texts of the page, each made when it is taken, with CUT where the sections come."""
         parts = {"sections": CUT, "waiting": self._waiting.values(), "template": self._template}
         context = make_context(self.page, self._visit, **parts)
-        html = render_to_string("fanout/stream.html", context, self._visit.request, using="jinja2")
-        shell, cut, end = html.partition(CUT)
+        return generate("fanout/stream.html", context, self._visit.request)
+
+    def _take_shell(self) -> str:
+        """What comes before the sections."""
+        texts: list[str] = []
+        for text in self._texts:
+            texts.append(text)
+            if CUT in text:
+                break
+        shell, cut, rest = "".join(texts).partition(CUT)
         if not cut:
             message = f"{self._template} has no block named sections: they are streamed to there."
             raise ImproperlyConfigured(message)
-        return shell, end
+        self._texts = chain([rest], self._texts)
+        return shell

@@ -15,7 +15,7 @@ class Deadline:
     """The most that one page may take, counted from now."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds, self._start = seconds, time.monotonic()
+        self.seconds, self._start = seconds, time.monotonic()
 
     def elapsed(self) -> float:
         """Seconds since the page began."""
@@ -23,7 +23,7 @@ class Deadline:
 
     def budget(self, timeout: float) -> float:
         """Seconds that a call may take which starts now: `timeout`, or less if little is left."""
-        return max(0.0, min(timeout, SHARE * (self._seconds - self.elapsed())))
+        return max(0.0, min(timeout, SHARE * (self.seconds - self.elapsed())))
 
 
 @contextmanager

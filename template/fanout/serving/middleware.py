@@ -7,11 +7,13 @@ from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.conf import settings
 from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
+from django.contrib.messages.storage import default_storage
 from django.contrib.messages.storage.base import BaseStorage
 from django.contrib.sessions import middleware as sessions
 from django.http import HttpRequest, HttpResponseBadRequest
 from django.middleware import clickjacking, common, csrf, security
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.functional import SimpleLazyObject, empty
 from django.utils.module_loading import import_string
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")  # as in Django's CsrfViewMiddleware
@@ -76,14 +78,26 @@ class SessionMiddleware(sessions.SessionMiddleware, OnLoop):
 
 
 class MessageMiddleware(messages.MessageMiddleware, OnLoop):
-    """Sets the storage of messages, which may load and change the session once it is used."""
+    """Sets the storage of messages, made when it is used: then it may load and change the session."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        storage: Any = SimpleLazyObject(lambda: default_storage(request))
+        if import_string(settings.MESSAGE_STORAGE).update is not BaseStorage.update:
+            storage = default_storage(request)  # it has its own idea of an update
+        request._messages = storage  # type: ignore[attr-defined]
+
+    def process_response(self, request: HttpRequest, response: Any) -> Any:
+        storage = getattr(request, "_messages", None)
+        untouched = getattr(storage, "_wrapped", None) is empty
+        return response if untouched else super().process_response(request, response)
 
     def has_to_save(self, request: HttpRequest) -> bool:
         """Whether messages were read or added, or the storage has its own idea of an update."""
         storage: Any = getattr(request, "_messages", None)
-        return storage is not None and (
-            type(storage).update is not BaseStorage.update or storage.used or storage.added_new
-        )
+        if storage is None or getattr(storage, "_wrapped", None) is empty:
+            return False
+        kept = storage.__class__.update is BaseStorage.update
+        return not kept or storage.used or storage.added_new
 
 
 class CsrfViewMiddleware(csrf.CsrfViewMiddleware, OnLoop):

@@ -4,7 +4,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -65,11 +65,9 @@ class TracedCall(Call):
             self._span.set_attribute("http.request.method", method)
         return answer
 
-    @contextmanager
-    def guard(self, turn: Future[None]) -> Iterator[None]:
+    def guard(self, turn: Future[None]) -> AbstractContextManager[None]:
         self._source = "own"
-        with super().guard(turn):
-            yield
+        return super().guard(turn)
 
     def spend_retry(self, error: Exception) -> bool:
         again = super().spend_retry(error)

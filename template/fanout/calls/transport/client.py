@@ -10,8 +10,8 @@ import os
 import socket
 import ssl
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections import defaultdict, deque
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
@@ -39,7 +39,7 @@ class Answer:
         self.headers: list[Header] = []  # with names in lower case
         self._connection, self._bare = connection, bare
         self._parser = HttpResponseParser(self)
-        self._chunks: list[bytes] = []
+        self._chunks: deque[bytes] = deque()
         self._framing = self._held = 0
         self._whole = self._more = self._lasting = False
         self._error: Exception | None = None
@@ -66,22 +66,24 @@ class Answer:
         while not self.status:
             await self._wait()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The body, as it comes."""
-        while True:
-            if self._held > HELD:
-                self._connection.resume()
-            chunks, self._chunks, self._held = self._chunks, [], 0
-            for chunk in chunks:
-                yield chunk
-            if self._chunks:
-                continue
+    def __aiter__(self) -> "Answer":
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next bytes of the body."""
+        while not self._chunks:
             if self._whole:
-                return
+                raise StopAsyncIteration
             await self._wait()
+        chunk = self._chunks.popleft()
+        if self._held > HELD >= self._held - len(chunk):
+            self._connection.resume()
+        self._held -= len(chunk)
+        return chunk
 
     async def aclose(self) -> None:
         self._connection.give_back()
+        del self._parser  # which knows this: a cycle
 
     # What the connection calls.
 

@@ -1,6 +1,7 @@
 """Calls through httpx's own transport, slow and well known: respx, pytest-httpx and vcrpy see them."""
 
 from collections.abc import AsyncIterator, Iterable
+from typing import cast
 
 import httpx
 
@@ -36,9 +37,8 @@ class _Answer:
     def get(self, name: bytes) -> str:
         return str(self._response.headers.get(name.decode("ascii"), ""))
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._response.aiter_raw():
-            yield chunk
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return cast("httpx.AsyncByteStream", self._response.stream).__aiter__()
 
     async def aclose(self) -> None:
         await self._response.aclose()
