@@ -235,7 +235,7 @@ FANOUT_TITLE = generated.TITLE
 FANOUT_STYLE = generated.STYLE
 FANOUT_COMPARE = env.bool("FANOUT_COMPARE", default=DEBUG)
 FANOUT_DEADLINE = env.float("FANOUT_DEADLINE", default=5.0)  # seconds, for a whole page
-FANOUT_TRANSPORT = env.str("FANOUT_TRANSPORT", default="httptools")  # or "httpx", which mocks of it see
+FANOUT_TRANSPORT = env.str("FANOUT_TRANSPORT", default="httptools")  # or "httpx", which mocks see
 
 # Where `manage.py fakes` listens; it stands in for every service without a URL. Production has none
 # unless it is set.
