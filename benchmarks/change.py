@@ -16,15 +16,25 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.contestants import GATHER, GATHER_ALONE, STARLETTE, Contestant
-from benchmarks.install import CACHE, HERE, get_program, install, make_project, run
+from benchmarks.contestants import GATHER, GATHER_ALONE, PERSONAL, STARLETTE, Contestant
+from benchmarks.install import (
+    CACHE,
+    HERE,
+    get_program,
+    install,
+    make_environment,
+    make_project,
+    newest_python,
+    run,
+)
 from benchmarks.machine import pin
 from benchmarks.report import show_table
 from benchmarks.server import run_fakes
 from tests.conftest import ROOT
 
 COUNT, PAGES = 8, 160
-OURS = (GATHER, GATHER_ALONE)
+BEFORE = f"{COUNT}-before"
+OURS = (GATHER, GATHER_ALONE, PERSONAL)
 APPLICATIONS = {STARLETTE: "starlette_aiohttp:app"}
 
 
@@ -51,7 +61,9 @@ def find(commit: str) -> dict[str, Path]:
         return projects
     with tarfile.open(fileobj=BytesIO(packed.stdout)) as files:
         files.extractall(template, filter="data")
-    return {**projects, commit: make_project(COUNT, template, f"{COUNT}-before")}
+    project = projects[commit] = make_project(COUNT, template, BEFORE)
+    make_environment(BEFORE, newest_python(), "--requirements", str(project / "pyproject.toml"))
+    return projects
 
 
 def measure(projects: Mapping[str, Path], rounds: int) -> dict[str, dict[str, int]]:
@@ -97,7 +109,8 @@ def _time(contestant: Contestant, folder: Path, ports: list[int]) -> int:
 
 
 def _run(contestant: Contestant, folder: Path, ports: list[int], *command: str) -> str:
-    python = get_program("site" if contestant.ours else "peers", "python")
+    ours = BEFORE if folder.name == BEFORE else "site"  # each with what it needs
+    python = get_program(ours if contestant.ours else "peers", "python")
     return run([python, *command], folder, **contestant.get_variables(ports, 0))
 
 

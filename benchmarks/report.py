@@ -13,11 +13,15 @@ from benchmarks.contestants import (
     GATHER_ALONE,
     GO,
     NAIVE,
+    PERSONAL,
     STARLETTE,
+    STREAM,
+    STREAM_ALONE,
     SYNC,
+    Contestant,
 )
 from benchmarks.experiments import Rounds
-from benchmarks.figures import Target, at_least, at_most, of, ratio, shorten, without_goal
+from benchmarks.figures import Figure, Target, at_least, at_most, of, ratio, shorten, without_goal
 
 FLAT = 5.0  # percent
 
@@ -77,6 +81,14 @@ def show_latency(latency: Mapping[int, Rounds]) -> str:
             for count, rounds in latency.items()
             for name, found in rounds.items()
         ),
+    )
+
+
+def show_start(rounds: Rounds) -> str:
+    """Seconds until a new process has served a page."""
+    return show_table(
+        ("", "seconds to the first page"),
+        ((name, str(of(found["seconds"]))) for name, found in rounds.items()),
     )
 
 
@@ -146,13 +158,16 @@ def find_targets(results: Mapping[str, Any]) -> Iterator[Target]:
     if throughput := results.get("throughput"):
         for contestant, goal in ((ARTICLE, 40), (FASTAPI, 10), (STARLETTE, 1.2), (GO, 0.5)):
             if contestant.name in throughput:
-                theirs = throughput[contestant.name]["pages_per_second"]
-                both = [
-                    throughput[mine.name]["pages_per_second"] for mine in (GATHER, GATHER_ALONE)
-                ]
-                name = f"pages/s of {{}} / {contestant.name}"
-                yield at_least(name.format(GATHER.name), goal, ratio(both[0], theirs))
-                yield without_goal(name.format(GATHER_ALONE.name), ratio(both[1], theirs))
+                name, figure = _compare(throughput, GATHER, contestant)
+                yield at_least(name, goal, figure)
+                yield without_goal(*_compare(throughput, GATHER_ALONE, contestant))
+        for mine, other in (
+            (PERSONAL, STARLETTE),
+            (STREAM, GATHER),
+            (STREAM_ALONE, GATHER_ALONE),
+        ):
+            if {mine.name, other.name} <= throughput.keys():
+                yield without_goal(*_compare(throughput, mine, other))
     if hops := results.get("hops"):
         for key, what in (("hops", "thread hops"), ("threads", "threads started")):
             yield at_most(f"{what} per anonymous page", 0, of([hops[GATHER.name][key]]))
@@ -167,6 +182,8 @@ def find_targets(results: Mapping[str, Any]) -> Iterator[Target]:
         for contestant in (SYNC, NAIVE):
             shares = [100 * share for share in rounds[contestant.name]["over_share"]]
             yield at_most(f"{count} services: {contestant.name}, % over their sum", 5, of(shares))
+    for name, found in results.get("start", {}).items():
+        yield without_goal(f"seconds from start to first page, {name}", of(found["seconds"]))
     for mine in (GATHER, GATHER_ALONE):
         if crowd := results.get("crowd"):
             for key, what in (("failed", "failed pages"), ("pool_timeouts", "PoolTimeouts")):
@@ -188,6 +205,11 @@ def find_targets(results: Mapping[str, Any]) -> Iterator[Target]:
         name = "copier copy / a template of {}, time"
         yield at_most(name.format("one file"), 1.3, ratio(ours, made[generation.TRIVIAL]))
         yield without_goal(name.format("as many empty files"), ratio(ours, made[generation.EMPTY]))
+
+
+def _compare(throughput: Rounds, mine: Contestant, other: Contestant) -> tuple[str, Figure]:
+    both = [throughput[contestant.name]["pages_per_second"] for contestant in (mine, other)]
+    return f"pages/s of {mine.name} / {other.name}", ratio(*both)
 
 
 def show_targets(targets: Iterable[Target]) -> str:

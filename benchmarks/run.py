@@ -20,7 +20,7 @@ from benchmarks.generation import measure_generation
 from benchmarks.install import CACHE, HERE, find_versions, install, need_wrk
 from benchmarks.machine import PINNED, describe, pin
 
-PARTS = ("throughput", "latency", "crowd", "cpu", "memory", "hops", "generation")
+PARTS = ("throughput", "latency", "start", "crowd", "cpu", "memory", "hops", "generation")
 
 
 def main() -> None:
@@ -69,6 +69,7 @@ def main() -> None:
             report.show_throughput,
         ),
         "latency": (lambda: experiments.measure_latency(scale), report.show_latency),
+        "start": (lambda: experiments.measure_start(options.services, scale), report.show_start),
         "crowd": (lambda: experiments.measure_crowd(options.services, scale), report.show_crowd),
         "cpu": (lambda: experiments.measure_cpu(scale), report.show_cpu),
         "memory": (lambda: experiments.measure_memory(options.services, scale), report.show_memory),

@@ -40,6 +40,7 @@ class Server:
     port: int
     page_bytes: int
     process: psutil.Process
+    start_seconds: float  # from the start of the process to the first page
 
     @property
     def path(self) -> str:
@@ -80,6 +81,7 @@ def serve(contestant: Contestant, ports: list[int], latency_ms: int = 0) -> Iter
     port = _find_port()
     log = _get_log(contestant)
     log.parent.mkdir(exist_ok=True)
+    start = time.perf_counter()
     with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
             contestant.get_command(port),
@@ -94,9 +96,9 @@ def serve(contestant: Contestant, ports: list[int], latency_ms: int = 0) -> Iter
         )
     pin(process.pid, site=True)
     try:
-        page = _wait(contestant, port, process)
+        page, took = _wait(contestant, port, process), time.perf_counter() - start
         check(contestant.name, page, len(ports))
-        yield Server(contestant, port, len(page.body), psutil.Process(process.pid))
+        yield Server(contestant, port, len(page.body), psutil.Process(process.pid), took)
     finally:
         process.terminate()
         try:
@@ -112,7 +114,7 @@ def _wait(contestant: Contestant, port: int, process: subprocess.Popen[bytes]) -
         try:
             return get(port, contestant.path)
         except OSError:
-            time.sleep(0.05)
+            time.sleep(0.01)
     log = _get_log(contestant).read_text(encoding="utf-8", errors="replace")
     raise SystemExit(f"{contestant.name} does not start:\n{log[-4000:]}")
 

@@ -8,12 +8,21 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.contestants import ARTICLE, CONTESTANTS, GATHER, GATHER_ALONE
+from benchmarks.contestants import (
+    ARTICLE,
+    CONTESTANTS,
+    GATHER,
+    GATHER_ALONE,
+    PERSONAL,
+    STARLETTE,
+    STREAM,
+    STREAM_ALONE,
+)
 from benchmarks.figures import Figure, at_least, at_most, of, ratio
 from benchmarks.install import CACHE, add_measured, get_program
 from benchmarks.load import Response
 from benchmarks.picture import draw
-from benchmarks.report import find_targets, show_table, show_targets, show_throughput
+from benchmarks.report import find_targets, show_start, show_table, show_targets, show_throughput
 from benchmarks.same_page import ITEMS, check, look
 from tests.conftest import ROOT, Copy
 from tests.environments import Environment, clean_environment
@@ -86,6 +95,27 @@ def test_each_target_stands_beside_what_was_measured() -> None:
         ),
     ]
     assert "40.0 (25.0 to 60.0)" in show_targets(targets)
+
+
+def test_what_has_no_goal_is_told_beside_it() -> None:
+    contestants = (GATHER, GATHER_ALONE, PERSONAL, STARLETTE, STREAM, STREAM_ALONE)
+    throughput = {contestant.name: ROUND for contestant in contestants}
+    start = {GATHER.name: {"seconds": [1.0, 3.0, 2.0]}}
+    found = find_targets({"throughput": throughput, "start": start})
+    assert [(t.name, str(t.figure)) for t in found if not t.goal] == [
+        ("pages/s of gather, nothing reused / Starlette, aiohttp", "1.00"),
+        ("pages/s of gather, one personal service / Starlette, aiohttp", "1.00"),
+        ("pages/s of stream / gather", "1.00"),
+        ("pages/s of stream, nothing reused / gather, nothing reused", "1.00"),
+        ("seconds from start to first page, gather", "2.00 (1.00 to 3.00)"),
+    ]
+    assert "2.00 (1.00 to 3.00)" in show_start(start)
+
+
+def test_the_answer_of_one_service_is_a_visitors_own() -> None:
+    variables = PERSONAL.get_variables([1, 2], 50)
+    assert variables["SHELF_1_URL"] == "http://127.0.0.1:1/50/new/"
+    assert variables["SHELF_2_URL"] == "http://127.0.0.1:2/50/"
 
 
 def test_a_part_that_was_not_measured_has_no_targets() -> None:

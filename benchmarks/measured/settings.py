@@ -12,8 +12,13 @@ FANOUT_STYLE = os.environ.get("MEASURED_STYLE", FANOUT_STYLE)
 if os.environ.get("MEASURED_COALESCE") == "false":
     Service.coalesce = False
 
+Service.timeout = float(os.environ.get("MEASURED_TIMEOUT", Service.timeout))
+
 if os.environ.get("MEASURED_CHAIN") == "true":
     FANOUT_CLASSES = "measured.chain"
+
+if os.environ.get("MEASURED_PERSONAL") == "true":
+    FANOUT_CLASSES = "measured.personal"
 
 if os.environ.get("MEASURED_MIDDLEWARE") == "django":
     MIDDLEWARE = [
