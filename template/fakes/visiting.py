@@ -8,6 +8,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
+import httpx
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
@@ -62,7 +63,7 @@ class SeenCall(Call):
     @property
     def where(self) -> str:
         """The address, without what may be secret."""
-        text = str(self.prepared.url if hasattr(self, "prepared") else self.service.address)
+        text = str(self.message.url if hasattr(self, "message") else self.service.address)
         bare = re.sub("(?<=//)[^/]*@", "", text.partition("?")[0])
         return self.service.mask(bare.encode(), LEAST).decode()
 
@@ -85,7 +86,7 @@ class SeenCall(Call):
 
     def mask(self, text: str) -> str:
         """A text without secrets, and without what else has proved who we are."""
-        headers = self._talk.request.headers
+        headers = httpx.Headers(self._talk.message.headers)
         proofs = [self.service.url.password, headers.get("Authorization", "").rpartition(" ")[2]]
         proofs += re.findall("=([^;]+)", headers.get("Cookie", ""))
         for form in sorted(set().union(*map(spell, proofs)), key=len, reverse=True):
