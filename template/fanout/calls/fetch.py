@@ -149,8 +149,8 @@ async def _exchange(call: Call) -> Answer:
 
 async def _send(call: Call, talk: Talk) -> Reply | None:
     """Send the message of the moment. What comes, or nothing if `auth` wants another one."""
-    call.get_left()  # or it is not sent
-    incoming = await get_transport().send(talk.message, talk.more, fresh=call.again)
+    left = call.get_left()
+    incoming = await get_transport().send(talk.message, talk.more, seconds=left, fresh=call.again)
     try:
         if not talk.errand and talk.hears(incoming):
             return None

@@ -25,7 +25,7 @@ from fanout.calls.transport.message import Header, Message, Origin, WentAway
 
 IDLE = 4.0  # seconds for which an idle connection is kept: uvicorn closes it after 5
 MAX_AGE = 60.0  # seconds for which any is used, since its host may have moved
-NEXT_ADDRESS = 0.25  # seconds until the next one is tried too: RFC 8305, section 5
+NEXT_ADDRESS = 0.25  # seconds until the next one is tried too, at most: RFC 8305, section 5
 MAX_FRAMING = 512 * 1024  # bytes of an answer that are not its body: headers, sizes of chunks
 HELD = 128 * 1024  # bytes of a body that nobody has taken yet, before the service has to wait
 
@@ -215,12 +215,14 @@ class Client:
         self._closed = False
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def send(self, message: Message, more: Iterable[Header], *, fresh: bool) -> Answer:
+    async def send(
+        self, message: Message, more: Iterable[Header], *, seconds: float, fresh: bool
+    ) -> Answer:
         """As the protocol says; raises WentAway if it may be of use to try again."""
         data = message.encode(more)
         used = connection = None if fresh else self._find(message.origin)
         if not connection:
-            connection = await self._connect(message.origin)
+            connection = await self._connect(message.origin, min(NEXT_ADDRESS, seconds / 4))
         incoming = connection.exchange(data, bare=message.method == "HEAD")
         try:
             await incoming.wait_for_head()
@@ -258,12 +260,12 @@ class Client:
         idle = self._idle[origin]
         return idle.pop() if idle and idle[-1].since > time.monotonic() - IDLE else None
 
-    async def _connect(self, origin: Origin) -> Connection:
+    async def _connect(self, origin: Origin, delay: float) -> Connection:
         loop = asyncio.get_running_loop()
         secure = origin.scheme == "https"
         try:
             found = await self._look_up(origin)
-            sock = await start_connection(found, happy_eyeballs_delay=NEXT_ADDRESS)
+            sock = await start_connection(found, happy_eyeballs_delay=delay)
             _, connection = await loop.create_connection(
                 partial(Connection, self, origin),
                 sock=sock,

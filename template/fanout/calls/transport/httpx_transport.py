@@ -20,7 +20,9 @@ class HttpxTransport:
             verify=make_ssl_context(), limits=limits, trust_env=False
         )
 
-    async def send(self, message: Message, more: Iterable[Header], *, fresh: bool) -> Incoming:
+    async def send(
+        self, message: Message, more: Iterable[Header], *, seconds: float, fresh: bool
+    ) -> Incoming:
         request = message.make_request(more)
         return _Answer(await self._transport.handle_async_request(request))
 

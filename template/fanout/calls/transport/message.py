@@ -89,8 +89,10 @@ class Incoming(Protocol):
 class Transport(Protocol):
     """What makes calls on one event loop. To cancel one ends it."""
 
-    async def send(self, message: Message, more: Iterable[Header], *, fresh: bool) -> Incoming:
-        """Send a message with `more` headers, by a `fresh` connection or any.
+    async def send(
+        self, message: Message, more: Iterable[Header], *, seconds: float, fresh: bool
+    ) -> Incoming:
+        """Send a message with `more` headers, by a `fresh` connection or any, for so many seconds.
 
         What comes has to be closed. Raises httpx.TransportError.
         """
