@@ -3,7 +3,6 @@
 import gzip
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +24,7 @@ from fanout.calls.answer import Readings, readings
 from fanout.calls.auth import Flow
 from fanout.calls.last_good import LastGood, last_good
 from fanout.calls.section import Section
+from fanout.calls.transport.httpx_transport import HttpxTransport
 
 FAILS = 500
 ANNA: Any = SimpleNamespace(pk=1)
@@ -33,7 +33,7 @@ BERT: Any = SimpleNamespace(pk=2)
 Ask = Callable[..., Section]
 
 
-class Upstream(httpx.BaseTransport, httpx.AsyncBaseTransport):
+class Upstream(httpx.AsyncBaseTransport):
     """What a service answers, which a test may change, and how often it was asked."""
 
     def __init__(self) -> None:
@@ -42,15 +42,11 @@ class Upstream(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self.headers: list[tuple[str, str]] = []
         self.calls = 0
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer."""
         self.calls += 1
         headers = [(name.encode(), value.encode("latin-1")) for name, value in self.headers]
         return httpx.Response(self.status, headers=headers, stream=httpx.ByteStream(self.body))
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer."""
-        return self.handle_request(request)
 
     def control(self, value: str) -> None:
         """Say this of caches."""
@@ -61,8 +57,8 @@ class Upstream(httpx.BaseTransport, httpx.AsyncBaseTransport):
 def upstream(monkeypatch: pytest.MonkeyPatch) -> Upstream:
     """Behind all services."""
     upstream = Upstream()
-    monkeypatch.setattr(module, "get_transport", lambda: upstream)
-    monkeypatch.setattr(module, "get_async_transport", lambda: nullcontext(upstream))
+    transport = HttpxTransport(upstream)
+    monkeypatch.setattr(module, "get_transport", lambda: transport)
     return upstream
 
 
@@ -518,12 +514,11 @@ def post(service: Service, visit: Visit) -> httpx.Request:
 def test_a_body_of_auth_makes_a_difference(
     upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def handle(request: Any) -> httpx.Response:
-        upstream.calls += 1
+    async def handle(request: Any) -> httpx.Response:
         sent = b"".join(request.stream)
         return httpx.Response(200, stream=httpx.ByteStream(b'{"items": [], "sent": %s}' % sent))
 
-    monkeypatch.setattr(upstream, "handle_request", handle)
+    monkeypatch.setattr(upstream, "handle_async_request", handle)
     service = make(auth=Signing(), request=post, cache_for=60)
     shown = []
     for name in ("a", "b"):

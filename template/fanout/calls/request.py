@@ -121,7 +121,9 @@ def check(request: object, who: str) -> Message:
     if not isinstance(request.stream, httpx.SyncByteStream):
         raise Mistake(f"{who} gives a request whose body only async code can read")
     try:
-        request.url, body = url, request.read()
+        request.url = url
+        request.read()
+        body = b"".join(request.stream)  # `auth` may have set another one since it was read
     except Exception as error:
         raise Mistake.of(who, error) from None
     check_headers(request, who)
