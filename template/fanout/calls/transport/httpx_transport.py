@@ -1,7 +1,7 @@
 """Calls through httpx's own transport, slow and well known: respx, pytest-httpx and vcrpy see them."""
 
 from collections.abc import AsyncIterator, Iterable
-from typing import cast
+from typing import Any
 
 import httpx
 
@@ -40,7 +40,8 @@ class _Answer:
         return str(self._response.headers.get(name.decode("ascii"), ""))
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return cast("httpx.AsyncByteStream", self._response.stream).__aiter__()
+        stream: Any = self._response.stream  # that of a mock's answer may have been read already
+        return aiter(stream)
 
     async def aclose(self) -> None:
         await self._response.aclose()
