@@ -121,7 +121,7 @@ def test_a_wrong_transport_is_an_error(settings: Settings) -> None:
     settings.FANOUT_TRANSPORT = "aiohttp"
     [error] = check_options()
     assert error.id == "fanout.E004"
-    assert error.msg == "FANOUT_TRANSPORT is pyreqwest or httpx, not 'aiohttp'."
+    assert error.msg == "FANOUT_TRANSPORT is httptools or httpx, not 'aiohttp'."
 
 
 @pytest.mark.parametrize("name", ["gevent", "eventlet"])

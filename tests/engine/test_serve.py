@@ -243,7 +243,7 @@ def test_what_stops_every_process_ends_the_command(
     if not inspect.isfunction(application):
         pytest.skip("config/asgi.py has Django's own entry, which has no lifespan to refuse in.")
     command = ("serve", "--port", str(find_free_ports()), "--processes", processes)
-    process = manage(*command, SSL_CERT_FILE=os.devnull + "/no", FANOUT_TRANSPORT="httpx")
+    process = manage(*command, SSL_CERT_FILE=os.devnull + "/no")
     printed, _ = process.communicate(timeout=50)
     assert process.returncode == code
     assert "No connection can be made" in printed

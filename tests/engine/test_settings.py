@@ -51,7 +51,7 @@ def test_nothing_of_a_developers_own_gets_into_the_tests(tmp_path: Path, place: 
     )
     assert process.stdout.splitlines() == [
         "True admin/ False",
-        "5.0 pyreqwest",
+        "5.0 httptools",
         "django.db.backends.sqlite3 django.core.cache.backends.locmem.LocMemCache",
     ], process.stderr
 

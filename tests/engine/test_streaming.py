@@ -20,6 +20,7 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from engine.conftest import Script, serve
+from fanout.calls.transport import pool
 from fanout.pages.page import Page
 from fanout.pages.response import PageResponse
 from fanout.pages.streaming import StreamedPageResponse
@@ -229,25 +230,24 @@ def test_what_a_service_says_is_shown_as_text(async_client: AsyncClient, gate: G
 
 @pytest.mark.parametrize("moment", ["waiting", "sending"])
 def test_whoever_goes_away_stops_the_calls(
-    async_client: AsyncClient, gate: Gate, settings: Settings, moment: str
+    async_client: AsyncClient, gate: Gate, transport: str, moment: str
 ) -> None:
-    settings.FANOUT_TRANSPORT = "httpx"  # pyreqwest's calls go on, for the next page
-
     async def leave() -> None:
-        before = asyncio.all_tasks()
-        response: Any = await async_client.get(PATH)
-        parts = aiter(response)
-        await anext(parts)
-        section = asyncio.ensure_future(anext(parts))
-        await gate.wait_for_calls()
-        if moment == "sending":
-            gate.open["beta"].set()
-            await section
-            await parts.aclose()
-        else:
-            section.cancel()
-            await asyncio.wait([section])
-        assert asyncio.all_tasks() == before
+        async with pool():  # as a server has it: the calls are on this loop
+            before = asyncio.all_tasks()
+            response: Any = await async_client.get(PATH)
+            parts = aiter(response)
+            await anext(parts)
+            section = asyncio.ensure_future(anext(parts))
+            await gate.wait_for_calls()
+            if moment == "sending":
+                gate.open["beta"].set()
+                await section
+                await parts.aclose()
+            else:
+                section.cancel()
+                await asyncio.wait([section])
+            assert asyncio.all_tasks() == before
 
     async_to_sync(leave)()
 
