@@ -4,12 +4,11 @@ import asyncio
 import socket
 import time
 from base64 import b64encode
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from threading import Barrier, Event
+from threading import Event
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -22,8 +21,9 @@ from fanout.calls import fetch as module
 from fanout.calls.call import Call
 from fanout.calls.fetch import afetch, fetch
 from fanout.calls.section import Section
-from fanout.policies import coalescing
+from fanout.calls.transport import pool
 from fanout.policies.breaker import FAILURES
+from fanout.policies.coalescing import share
 
 WHO = "engine.conftest.Own"
 SECRET = "s3cr3t/+value of ours"  # noqa: S105
@@ -94,56 +94,35 @@ def test_a_token_is_asked_for_once_and_kept(echo: Echo, ask: Ask, bank: Bank) ->
     assert first.get("X-Request-ID") == [*echo.asked[1].get("X-Request-ID")]
 
 
+@pytest.mark.parametrize("way", ["threads", "loop"])
 @pytest.mark.usefixtures("transport")
-def test_twenty_calls_at_once_in_threads_ask_for_one_token(
-    echo: Echo, bank: Bank, monkeypatch: pytest.MonkeyPatch
+def test_twenty_calls_at_once_ask_for_one_token(
+    echo: Echo, bank: Bank, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    service, started, others_wait, waiting = make_banked(echo), Barrier(20), Event(), count(1)
+    service, all_wait, waiting = make_banked(echo), Event(), count(1)
 
-    class Counted(Future[Any]):
-        def result(self, timeout: float | None = None) -> Any:
-            if not self.done() and next(waiting) == 19:
-                others_wait.set()
-            return super().result(timeout)
-
-    async def respond(asked: Asked) -> Response:
-        if asked.target == "/token":
-            assert await anyio.to_thread.run_sync(others_wait.wait, 30)
-        return await bank.respond(asked)
-
-    def call(_: int) -> Section:
-        started.wait(30)
-        return fetch(service, make_visit())
-
-    echo.respond = respond
-    monkeypatch.setattr(coalescing, "Future", Counted)
-    with ThreadPoolExecutor(20) as threads:
-        assert {section.error for section in threads.map(call, range(20))} == {""}
-    assert (times(echo, "/token"), times(echo, "/")) == (1, 20)
-
-
-@pytest.mark.usefixtures("transport")
-def test_twenty_calls_at_once_on_a_loop_ask_for_one_token(
-    echo: Echo, bank: Bank, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service, all_wait, waiting, ashare = make_banked(echo), Event(), count(1), coalescing.ashare
-
-    def acount(key: Any, *args: Any, **options: Any) -> Any:
+    def note(key: Any, *args: Any) -> Any:
         if "auth" in key and next(waiting) == 20:
             all_wait.set()
-        return ashare(key, *args, **options)
+        return share(key, *args)
 
     async def respond(asked: Asked) -> Response:
         if asked.target == "/token":
-            assert await anyio.to_thread.run_sync(all_wait.wait, 30)
+            assert await asyncio.to_thread(all_wait.wait, 30)
         return await bank.respond(asked)
 
     async def call_all() -> list[Section]:
-        return await asyncio.gather(*(afetch(service, make_visit()) for _ in range(20)))
+        async with pool():
+            return await asyncio.gather(*(afetch(service, make_visit()) for _ in range(20)))
 
     echo.respond = respond
-    monkeypatch.setattr(module, "ashare", acount)
-    assert {section.error for section in asyncio.run(call_all())} == {""}
+    monkeypatch.setattr(module, "share", note)
+    if way == "loop":
+        sections = asyncio.run(call_all())
+    else:
+        with ThreadPoolExecutor(20) as threads:
+            sections = [*threads.map(lambda _: fetch(service, make_visit()), range(20))]
+    assert {section.error for section in sections} == {""}
     assert (times(echo, "/token"), times(echo, "/")) == (1, 20)
 
 
@@ -278,14 +257,12 @@ def test_nobody_waits_longer_for_the_token_of_others_than_a_call_may(
     echo: Echo, ask: Ask, bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service, budgets = make_banked(echo), list[float]()
-    for name in ("share", "ashare"):
-        real = getattr(module, name)
 
-        def note(key: Any, seconds: float, *args: Any, real: Any = real, **options: Any) -> Any:
-            budgets.append(seconds)
-            return real(key, seconds, *args, **options)
+    def note(key: Any, seconds: float, call: Any) -> Any:
+        budgets.append(seconds)
+        return share(key, seconds, call)
 
-        monkeypatch.setattr(module, name, note)
+    monkeypatch.setattr(module, "share", note)
     real_begin = Call.begin
 
     def begin(self: Call) -> Any:
@@ -299,36 +276,19 @@ def test_nobody_waits_longer_for_the_token_of_others_than_a_call_may(
 
 
 def test_who_had_less_time_for_the_token_costs_no_other_call(
-    echo: Echo, bank: Bank, monkeypatch: pytest.MonkeyPatch
+    echo: Echo, ask: Ask, bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service, real = make_banked(echo), coalescing.share
-    tries: list[object] = []
+    service, tries = make_banked(echo), list[object]()
 
-    def share(key: Any, seconds: float, call: Any) -> Any:
+    async def hurry(key: Any, *args: Any) -> Any:
         if "auth" in key:
             tries.append(key)
             if len(tries) == 1:
                 raise TimeoutError  # the time of whoever asked
-        return real(key, seconds, call)
+        return await share(key, *args)
 
-    monkeypatch.setattr(module, "share", share)
-    assert fetch(service, make_visit()).error == ""
-    assert len(tries) == 2
-
-
-def test_nor_on_an_event_loop(echo: Echo, bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    service, real = make_banked(echo), coalescing.ashare
-    tries: list[object] = []
-
-    async def ashare(key: Any, *args: Any, **options: Any) -> Any:
-        if "auth" in key:
-            tries.append(key)
-            if len(tries) == 1:
-                raise TimeoutError
-        return await real(key, *args, **options)
-
-    monkeypatch.setattr(module, "ashare", ashare)
-    assert asyncio.run(afetch(service, make_visit())).error == ""
+    monkeypatch.setattr(module, "share", hurry)
+    assert ask(service, make_visit()).error == ""
     assert len(tries) == 2
 
 

@@ -21,6 +21,7 @@ from fanout.calls.call import Call
 from fanout.calls.fetch import afetch, afetch_as_completed
 from fanout.calls.section import Section
 from fanout.calls.service import find_services
+from fanout.calls.transport import pool
 from fanout.calls.visit import Visit
 from fanout.pages.page import Page
 from fanout.policies.breaker import FAILURES
@@ -333,7 +334,6 @@ def test_a_visitor_who_leaves_while_one_waits_ends_all(
     monkeypatch: pytest.MonkeyPatch,
     style: str,
 ) -> None:
-    settings.FANOUT_TRANSPORT = "httpx"  # pyreqwest's calls go on, for the next page
     settings.ROOT_URLCONF = conftest.__name__
     monkeypatch.setitem(conftest.SHOWN, "page", Page("home.html", Alpha, Profile))
     backend.gates["profile"] = Event()
@@ -344,15 +344,16 @@ def test_a_visitor_who_leaves_while_one_waits_ends_all(
             pass
 
     async def leave() -> None:
-        before = asyncio.all_tasks()
-        page = asyncio.create_task(get())
-        await backend.wait_for("profile")
-        page.cancel()
-        await asyncio.wait([page])
-        assert page.cancelled()
-        if left := asyncio.all_tasks() - before:  # gather waits for the first that ends
-            await asyncio.wait(left, timeout=20)
-        assert asyncio.all_tasks() == before
+        async with pool():  # as a server has it: the calls are on this loop
+            before = asyncio.all_tasks()
+            page = asyncio.create_task(get())
+            await backend.wait_for("profile")
+            page.cancel()
+            await asyncio.wait([page])
+            assert page.cancelled()
+            if left := asyncio.all_tasks() - before:  # gather waits for the first that ends
+                await asyncio.wait(left, timeout=20)
+            assert asyncio.all_tasks() == before
 
     async_to_sync(leave)()
     assert "alpha" not in backend.names
@@ -377,7 +378,7 @@ def test_a_parent_that_is_cancelled_lets_its_child_go(backend: Backend) -> None:
 
 def test_a_child_may_be_called_twice(backend: Backend) -> None:
     async def call() -> Any:
-        async with asyncio.timeout(20):
+        async with pool(), asyncio.timeout(20):
             return await ask_all(make_visit(), Profile, Alpha, Alpha)
 
     assert [section.state for section in asyncio.run(call())] == ["ok"] * 3
@@ -385,17 +386,17 @@ def test_a_child_may_be_called_twice(backend: Backend) -> None:
 
 
 def test_sections_that_nobody_takes_any_more_end_with_their_calls(
-    backend: Backend, settings: Settings
+    backend: Backend,
 ) -> None:
-    settings.FANOUT_TRANSPORT = "httpx"
     backend.gates["profile"] = Event()
 
     async def close() -> None:
-        before = asyncio.all_tasks()
-        arriving = afetch_as_completed(find_services([Profile, Alpha, Beta]), make_visit())
-        assert [section.name for section in await anext(arriving)] == ["beta"]
-        await arriving.aclose()
-        assert asyncio.all_tasks() == before
+        async with pool():
+            before = asyncio.all_tasks()
+            arriving = afetch_as_completed(find_services([Profile, Alpha, Beta]), make_visit())
+            assert [section.name for section in await anext(arriving)] == ["beta"]
+            await arriving.aclose()
+            assert asyncio.all_tasks() == before
 
     asyncio.run(close())
     assert "alpha" not in backend.names

@@ -24,6 +24,7 @@ from engine.pages.services import Alpha, Beta, Gamma, Profile
 from fakes.app import create_app
 from fakes.catalogue import get_answer
 from fanout import Service
+from fanout.calls.transport import pool
 from fanout.pages.page import Page, check_pages
 from fanout.policies.breaker import FAILURES
 from fanout.serving.checks import refuse_unready
@@ -310,17 +311,17 @@ def test_what_is_gone_is_never_shown_again(ask: Ask, style: str, backend: Backen
 def test_a_streamed_page_that_is_gone_ends_the_other_calls(
     async_client: AsyncClient, backend: Backend, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.FANOUT_TRANSPORT = "httpx"  # pyreqwest's calls go on, for the next page
     settings.ROOT_URLCONF = conftest.__name__
     page = Page("home.html", Alpha, Beta, Profile, required=[Beta])
     monkeypatch.setitem(conftest.SHOWN, "page", page)
     backend.says["beta"], backend.gates["profile"] = 404, Event()
 
     async def get() -> None:
-        before = asyncio.all_tasks()
-        response: Any = await async_client.get("/stream/9/")
-        assert response.status_code == 404
-        assert asyncio.all_tasks() == before
+        async with pool():  # as a server has it: the calls are on this loop
+            before = asyncio.all_tasks()
+            response: Any = await async_client.get("/stream/9/")
+            assert response.status_code == 404
+            assert asyncio.all_tasks() == before
 
     async_to_sync(get)()
     assert "alpha" not in backend.names

@@ -8,10 +8,9 @@ import gzip
 import json
 import math
 import re
-import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from io import BytesIO
 from itertools import cycle
@@ -47,12 +46,15 @@ from fanout.calls.last_good import Key, LastGood, make_done
 from fanout.calls.mistake import BadAnswer
 from fanout.calls.section import Section, State
 from fanout.calls.service import Service, find_problems
+from fanout.calls.transport import pool
+from fanout.calls.transport.httpx_transport import HttpxTransport, _Answer
 from fanout.calls.visit import Visit
 from fanout.pages.rendering import show_section
 from fanout.pages.response import Outcome
 from fanout.policies import deadline
 from fanout.policies.breaker import Breaker, Paused, Unwell
 from fanout.policies.bulkhead import Bulkhead
+from fanout.policies.coalescing import share
 from fanout.policies.deadline import Deadline
 from fanout.policies.retry import RetryBudget
 
@@ -299,7 +301,7 @@ def test_every_wrong_option_is_named_and_a_right_one_is_not(
 def read_body(coding: str, limit: int, data: bytes, sizes: list[int]) -> bytes:
     """A body that comes in pieces; no more is held of it than its limit, and the last piece."""
     response = httpx.Response(200, headers={"Content-Encoding": coding} if coding else None)
-    body, stream, pieces = Body(response, limit), BytesIO(data), cycle(sizes)
+    body, stream, pieces = Body(_Answer(response), limit), BytesIO(data), cycle(sizes)
     while piece := stream.read(next(pieces)):
         try:
             for _ in body.add(piece):
@@ -689,25 +691,21 @@ OPTIONS = st.fixed_dictionaries(
 CONTROL = st.sampled_from(["", "max-age=60", "private, max-age=60", "private", "no-store"])
 
 
-class Upstream(httpx.BaseTransport, httpx.AsyncBaseTransport):
+class Upstream(httpx.AsyncBaseTransport):
     """Says what it was asked, when all who could share the answer have come."""
 
     def __init__(self) -> None:
         """Answer well; nobody is to come."""
         self.status, self.control = 200, ""
-        self.expected = 0  # threads
-        self.came: list[Call] = []
+        self.expected = 0  # calls, of threads
+        self.came: list[Any] = []
         self.asked = self.calls = 0
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer threads."""
-        while len(self.came) < self.expected:
-            time.sleep(0)
-        return self.answer(request)
-
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer tasks."""
+        """Answer."""
         await asyncio.sleep(0)
+        while len(self.came) < self.expected:  # noqa: ASYNC110 - threads come
+            await asyncio.sleep(0)
         return self.answer(request)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
@@ -729,18 +727,21 @@ class VisitorsMachine(RuleBasedStateMachine):
         super().__init__()
         self.clock, self.patch, self.upstream = Clock(), pytest.MonkeyPatch(), Upstream()
         self.kept = share_processes(self.patch, self.clock)
-        self.patch.setattr(fetch, "get_transport", lambda: self.upstream)
-        self.patch.setattr(fetch, "get_async_transport", lambda: nullcontext(self.upstream))
+        transport = HttpxTransport(self.upstream)
+        self.patch.setattr(fetch, "get_transport", lambda: transport)
         find_known, read = Call.find_known, LastGood._read
 
-        def come(call: Call) -> Any:
+        def find(call: Call) -> Any:
             known = find_known(call)
             if known:
                 self.seen.add("known")
-            else:
-                self.upstream.asked += 1
-            self.upstream.came.append(call)
+                self.upstream.came.append(call)
             return known
+
+        async def ask(*arguments: Any) -> Any:  # on the loop of the calls
+            self.upstream.asked += 1
+            self.upstream.came.append(arguments)
+            return await share(*arguments)
 
         def look(kept: LastGood, *arguments: Any) -> Any:
             found = read(kept, *arguments)
@@ -748,7 +749,8 @@ class VisitorsMachine(RuleBasedStateMachine):
                 self.seen.add("read from the cache")
             return found
 
-        self.patch.setattr(Call, "find_known", come)
+        self.patch.setattr(Call, "find_known", find)
+        self.patch.setattr(fetch, "share", ask)
         self.patch.setattr(LastGood, "_read", look)
 
     @initialize(options=st.tuples(*[OPTIONS] * len(ADDRESSES)))
@@ -774,7 +776,7 @@ class VisitorsMachine(RuleBasedStateMachine):
     ) -> None:
         """Let visitors come to a process at the same time."""
         self.upstream.status, self.upstream.control = status, control
-        self.upstream.calls = self.upstream.asked = 0
+        self.upstream.calls = self.upstream.asked = self.upstream.expected = 0
         self.patch.setattr(call, "last_good", self.kept[process])
         pages = (
             self.ask_sync(process, visitors)
@@ -824,7 +826,8 @@ class VisitorsMachine(RuleBasedStateMachine):
                 sections = [s async for part in fetch.afetch_as_completed(services, visit) for s in part]
             return {section.name: section for section in sections}
 
-        return await asyncio.gather(*map(ask, visitors))
+        async with pool():
+            return await asyncio.gather(*map(ask, visitors))
 
     def check(self, service: Service, visitor: Visitor, section: Section) -> None:
         """See that a section is the visitor's."""
