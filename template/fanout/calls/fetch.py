@@ -72,7 +72,7 @@ def _fetch(call: Call, visit: Visit) -> Section:
     try:
         answer = call.find_known()
         if answer is None:
-            answer = run(share(call.flight, call.seconds, partial(_call, call)))
+            answer = run(partial(share, call.flight, call.seconds, partial(_call, call)))
         return call.succeed(answer)
     except Exception as error:
         return _fall_back(call, error, visit.deadline.budget(CACHE_SECONDS))
@@ -83,7 +83,7 @@ async def _afetch(call: Call, visit: Visit) -> Section:
         try:
             answer = call.find_known()
             if answer is None:
-                answer = await arun(share(call.flight, call.seconds, partial(_call, call)))
+                answer = await arun(partial(share, call.flight, call.seconds, partial(_call, call)))
             return call.succeed(answer)
         except Exception as error:
             return await _afall_back(call, error, visit.deadline.budget(CACHE_SECONDS))

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+from django.urls import reverse, set_script_prefix
+from django.utils.translation import get_language, override
 from starlette.responses import JSONResponse, Response
 
 from engine.asking.conftest import Ask, Asked, Echo
@@ -129,6 +131,24 @@ def test_nor_do_they_at_the_same_time(echo: Echo, way: str) -> None:
     else:
         with ThreadPoolExecutor(4) as threads:
             assert list(threads.map(lambda who: ask_as(who, fetch, service), names)) == names
+
+
+def test_auth_and_read_know_the_language_and_the_prefix_of_the_page(echo: Echo, ask: Ask) -> None:
+    def flow(request: httpx.Request) -> Flow:
+        request.headers["Accept-Language"] = get_language() or ""
+        yield request
+
+    def read(self: Service, response: httpx.Response) -> dict[str, Any]:
+        return {"items": [], "home": reverse("home")}
+
+    service = make(echo, flow, read=read)
+    set_script_prefix("/shop/")  # kept for a thread, as the language
+    try:
+        with override("de"):
+            section = ask(service, make_visit())
+    finally:
+        set_script_prefix("/")
+    assert (section.data["home"], echo.asked[0].get("Accept-Language")) == ("/shop/", ["de"])
 
 
 def test_those_whose_requests_are_equal_share_an_answer(echo: Echo, ask: Ask) -> None:

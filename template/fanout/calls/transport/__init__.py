@@ -5,11 +5,13 @@ import os
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from functools import cache
 from threading import Thread
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+from asgiref.sync import _restore_context
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -41,20 +43,25 @@ def _get_loop() -> AbstractEventLoop:
     return loop
 
 
-def run(call: Coroutine[Any, Any, T]) -> T:
+def run(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """What a call gives, blocking this thread."""
-    return asyncio.run_coroutine_threadsafe(call, _get_loop()).result()
+    return asyncio.run_coroutine_threadsafe(_move(call), _get_loop()).result()
 
 
-async def arun(call: Coroutine[Any, Any, T]) -> T:
+async def arun(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """The same without blocking.
 
     WSGI and Django's test client run every page in a loop of its own, which ends with it, and so
     would its connections.
     """
     if asyncio.get_running_loop() in _pooled:
-        return await call
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call, _get_loop()))
+        return await call()
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_move(call), _get_loop()))
+
+
+async def _move(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    _restore_context(copy_context())  # else the page's language and URL prefix stay in its thread
+    return await call()
 
 
 def _begin_anew() -> None:
