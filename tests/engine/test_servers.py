@@ -6,7 +6,9 @@ import socket
 import ssl
 import subprocess
 import sys
-from threading import Thread
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from threading import Barrier, Thread, current_thread
 from typing import Any
 from wsgiref.simple_server import make_server
 
@@ -19,6 +21,7 @@ from pytest_django import Settings
 
 from engine.commands import PROJECT
 from engine.conftest import serve
+from fanout.calls import transport
 from fanout.calls.transport import TRANSPORTS
 from fanout.serving.entries import get_asgi_application, get_wsgi_application
 
@@ -52,6 +55,26 @@ def test_wsgi(style: str) -> None:
         thread.join()
     assert response.status_code == 200
     assert response.headers["X-Fanout-Complete"] == "true"
+
+
+def test_the_first_calls_of_threads_are_made_on_one_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "_start_loop", cache(transport._start_loop.__wrapped__))
+    together = Barrier(20)
+
+    async def find() -> tuple[Thread, asyncio.AbstractEventLoop]:
+        return current_thread(), asyncio.get_running_loop()
+
+    def call(_: int) -> tuple[Thread, asyncio.AbstractEventLoop]:
+        together.wait(20)
+        return transport.run(find)
+
+    with ThreadPoolExecutor(20) as threads:
+        found = {*threads.map(call, range(20))}
+    for thread, loop in found:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+    assert len(found) == 1
 
 
 def test_asgi_serves_static_files_in_development(settings: Settings) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import copy_context
 from functools import cache
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -22,6 +22,7 @@ from fanout.calls.transport.message import Transport
 T = TypeVar("T")
 TRANSPORTS: dict[str, Callable[[], Transport]] = {"httptools": Client, "httpx": HttpxTransport}
 _pooled: WeakKeyDictionary[AbstractEventLoop, Transport] = WeakKeyDictionary()
+_lock = Lock()
 
 
 def get_transport() -> Transport:
@@ -35,9 +36,14 @@ def _make_transport(name: str) -> Transport:
     return TRANSPORTS[name]()
 
 
-@cache
 def _get_loop() -> AbstractEventLoop:
-    """The loop, in a thread of its own, for calls of pages that have none that lasts."""
+    """The loop for calls of pages that have none that lasts."""
+    with _lock:  # or threads that call for the first time would make several
+        return _start_loop()
+
+
+@cache
+def _start_loop() -> AbstractEventLoop:
     loop = asyncio.new_event_loop()
     Thread(target=loop.run_forever, name="fanout", daemon=True).start()
     return loop
@@ -66,11 +72,12 @@ async def _move(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 def _begin_anew() -> None:
     """Leave a parent's connections alone; its thread is not there in a child that was forked."""
-    _get_loop.cache_clear()
+    _start_loop.cache_clear()
     _make_transport.cache_clear()
+    _lock.release()
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_begin_anew)
 
 
 @asynccontextmanager
