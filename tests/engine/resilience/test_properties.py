@@ -823,7 +823,9 @@ class VisitorsMachine(RuleBasedStateMachine):
                 calls = [fetch.afetch(service, visit) for service in services]
                 sections = await asyncio.gather(*calls)
             else:
-                sections = [s async for part in fetch.afetch_as_completed(services, visit) for s in part]
+                sections = [
+                    s async for part in fetch.afetch_as_completed(services, visit) for s in part
+                ]
             return {section.name: section for section in sections}
 
         async with pool():

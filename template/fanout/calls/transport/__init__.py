@@ -5,13 +5,13 @@ import os
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from functools import cache
 from threading import Lock, Thread
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from asgiref.sync import _restore_context
+from asgiref import sync
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -23,6 +23,8 @@ T = TypeVar("T")
 TRANSPORTS: dict[str, Callable[[], Transport]] = {"httptools": Client, "httpx": HttpxTransport}
 _pooled: WeakKeyDictionary[AbstractEventLoop, Transport] = WeakKeyDictionary()
 _lock = Lock()
+# What `async_to_sync` moves a context with; if there is none any more, that stays as it is.
+_bring: Callable[[Context], None] = getattr(sync, "_restore_context", lambda context: None)
 
 
 def get_transport() -> Transport:
@@ -66,7 +68,7 @@ async def arun(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 async def _move(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    _restore_context(copy_context())  # else the page's language and URL prefix stay in its thread
+    _bring(copy_context())  # else the page's language and URL prefix stay in its thread
     return await call()
 
 
