@@ -7,6 +7,7 @@ for it bounds the time: to be cancelled closes it.
 
 import asyncio
 import os
+import select
 import socket
 import ssl
 import time
@@ -58,7 +59,7 @@ class Answer:
     @property
     def reusable(self) -> bool:
         """Whether the connection may be used for another exchange."""
-        clean = self._whole and not self._more and not self._error
+        clean = self._whole and not self._more and self._held <= HELD  # else it is paused
         return clean and not self._bare and self._lasting
 
     async def wait_for_head(self) -> None:
@@ -89,6 +90,8 @@ class Answer:
 
     def feed(self, data: bytes) -> None:
         """Take what has come."""
+        if self._error:
+            return
         self._framing += len(data)
         try:
             self._parser.feed_data(data)
@@ -159,8 +162,14 @@ class Connection(asyncio.Protocol):
     def __init__(self, client: "Client", origin: Origin) -> None:
         self._client, self.origin = client, origin
         self._transport: Any = None
+        self._poll = select.poll()
         self._incoming: Answer | None = None
         self._born = self.since = time.monotonic()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing has come that the loop has not seen yet: an end, or what nobody asked for."""
+        return not self._transport.is_closing() and not self._poll.poll(0)
 
     def exchange(self, data: bytes, *, bare: bool) -> Answer:
         """Send a request; its answer is on the way."""
@@ -191,6 +200,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+        self._poll.register(transport.get_extra_info("socket"), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         if self._incoming:
@@ -258,7 +268,11 @@ class Client:
     def _find(self, origin: Origin) -> Connection | None:
         """The one that was idle for the shortest time, unless that is too long."""
         idle = self._idle[origin]
-        return idle.pop() if idle and idle[-1].since > time.monotonic() - IDLE else None
+        while idle and idle[-1].since > time.monotonic() - IDLE:
+            if (connection := idle.pop()).quiet:
+                return connection
+            connection.close()
+        return None
 
     async def _connect(self, origin: Origin, delay: float) -> Connection:
         loop = asyncio.get_running_loop()
