@@ -287,7 +287,7 @@ class Client:
                 server_hostname=origin.host if secure else None,
             )
         except (OSError, UnicodeError) as error:  # the latter for what is no name of a host
-            raise httpx.ConnectError(str(error)) from error
+            raise httpx.ConnectError(str(error) or "it was closed") from error
         return connection
 
     async def _look_up(self, origin: Origin) -> list[Any]:
