@@ -24,7 +24,7 @@ from fanout.calls.answer import Readings, readings
 from fanout.calls.auth import Flow
 from fanout.calls.last_good import LastGood, last_good
 from fanout.calls.section import Section
-from fanout.calls.transport.httpx_transport import HttpxTransport
+from fanout.calls.transport import HttpxTransport
 
 FAILS = 500
 ANNA: Any = SimpleNamespace(pk=1)

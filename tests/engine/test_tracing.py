@@ -28,8 +28,7 @@ from fanout.calls import fetch
 from fanout.calls.fetch import afetch
 from fanout.calls.section import Section
 from fanout.calls.service import Service, services
-from fanout.calls.transport import pool
-from fanout.calls.transport.httpx_transport import HttpxTransport
+from fanout.calls.transport import HttpxTransport, pool
 from fanout.policies.breaker import FAILURES
 from fanout.serving.entries import get_asgi_application, get_wsgi_application
 from fanout.telemetry import tracing

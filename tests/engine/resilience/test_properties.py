@@ -47,7 +47,7 @@ from fanout.calls.mistake import BadAnswer
 from fanout.calls.section import Section, State
 from fanout.calls.service import Service, find_problems
 from fanout.calls.transport import pool
-from fanout.calls.transport.httpx_transport import HttpxTransport, _Answer
+from fanout.calls.transport import HttpxTransport, _Answer
 from fanout.calls.visit import Visit
 from fanout.pages.rendering import show_section
 from fanout.pages.response import Outcome

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from asyncio import AbstractEventLoop
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
 from functools import cache
@@ -11,15 +11,55 @@ from threading import Lock, Thread
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+import httpx
 from asgiref import sync
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from fanout.calls.transport.client import Client
-from fanout.calls.transport.httpx_transport import HttpxTransport
-from fanout.calls.transport.message import Transport
+from fanout.calls.transport.client import IDLE, Client, make_ssl_context
+from fanout.calls.transport.message import Header, Incoming, Message, Transport
 
 T = TypeVar("T")
+
+
+class HttpxTransport:
+    """httpx's own transport, slow and well known, or a given one: mocks of it see the calls."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        limits = httpx.Limits(
+            max_connections=None, max_keepalive_connections=256, keepalive_expiry=IDLE
+        )
+        self._transport = transport or httpx.AsyncHTTPTransport(
+            verify=make_ssl_context(), limits=limits, trust_env=False
+        )
+
+    async def send(
+        self, message: Message, more: Iterable[Header], *, seconds: float, fresh: bool
+    ) -> Incoming:
+        request = message.make_request(more)
+        return _HttpxAnswer(await self._transport.handle_async_request(request))
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+class _HttpxAnswer:
+    def __init__(self, response: httpx.Response) -> None:
+        self.status, self.version = response.status_code, response.http_version
+        self.headers = [(name.lower(), value) for name, value in response.headers.raw]
+        self._response = response
+
+    def get(self, name: bytes) -> str:
+        return str(self._response.headers.get(name.decode("ascii"), ""))
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        stream: Any = self._response.stream  # that of a mock's answer may have been read already
+        return aiter(stream)
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
+
 TRANSPORTS: dict[str, Callable[[], Transport]] = {"httptools": Client, "httpx": HttpxTransport}
 _pooled: WeakKeyDictionary[AbstractEventLoop, Transport] = WeakKeyDictionary()
 _lock = Lock()
