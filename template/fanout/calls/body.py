@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from fanout.calls.headers import read_retry_after
 from fanout.calls.mistake import BadAnswer
-from fanout.calls.transport.message import Header, Incoming
+from fanout.calls.transport.message import Header, Incoming, get_header
 from fanout.policies.breaker import Unwell
 
 STEP = 64 * 1024  # bytes that are read before others have a turn
@@ -33,7 +33,7 @@ def check_status(incoming: Incoming, empty: tuple[int, ...]) -> None:
     if 200 <= status < 300 or status in empty:
         return
     if status in (429, 503):
-        pause = read_retry_after(incoming.get(b"retry-after"))
+        pause = read_retry_after(get_header(incoming, b"retry-after"))
     if status >= 500 or status == 429:
         raise BadStatus(status, pause)
     raise BadAnswer(f"answered with status {status}")
@@ -54,7 +54,7 @@ class Body:
             raise BadAnswer(f"answered with more than {MAX_HEADERS} headers")
         if incoming.version not in ("HTTP/1.1", "HTTP/1.0"):
             raise BadAnswer(f"answered with {incoming.version}")
-        coding = incoming.get(b"content-encoding").lower()
+        coding = get_header(incoming, b"content-encoding").lower()
         if coding not in ("", "identity", "gzip", "x-gzip"):
             raise BadAnswer(f"answered with the content coding {coding[:20]!r}")
         self._gzip = zlib.decompressobj(wbits=31) if coding.endswith("gzip") else None

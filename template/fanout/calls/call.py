@@ -20,7 +20,7 @@ from fanout.calls.mistake import BadAnswer, Mistake
 from fanout.calls.request import Talk, prepare
 from fanout.calls.section import GONE, Section, State
 from fanout.calls.service import MASKED, Service
-from fanout.calls.transport.message import Incoming, Message, WentAway
+from fanout.calls.transport.message import Incoming, Message, WentAway, get_header
 from fanout.calls.visit import Visit
 from fanout.policies.breaker import Paused, Unwell, Verdict
 from fanout.policies.bulkhead import Full
@@ -88,7 +88,8 @@ class Call:
         """The body of an answer, still empty; redirects are not followed. Raises BadAnswer or Unwell."""
         if not talk.errand:
             self._status = incoming.status
-            self._control, self._age = incoming.get(b"cache-control"), incoming.get(b"age")
+            self._control = get_header(incoming, b"cache-control")
+            self._age = get_header(incoming, b"age")
             check_status(incoming, self.service.empty)
         return Body(incoming, self.service.max_bytes)
 

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from fanout.calls.transport.client import IDLE, Client, make_ssl_context
-from fanout.calls.transport.message import Header, Incoming, Message, Transport
+from fanout.calls.transport.message import Header, Incoming, Message
 
 T = TypeVar("T")
 
@@ -47,19 +47,14 @@ class _HttpxAnswer:
     def __init__(self, response: httpx.Response) -> None:
         self.status, self.version = response.status_code, response.http_version
         self.headers = [(name.lower(), value) for name, value in response.headers.raw]
-        self._response = response
-
-    def get(self, name: bytes) -> str:
-        return str(self._response.headers.get(name.decode("ascii"), ""))
+        self._stream: Any = response.stream  # that of a mock's answer may have been read already
+        self.aclose = response.aclose
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        stream: Any = self._response.stream  # that of a mock's answer may have been read already
-        return aiter(stream)
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
+        return aiter(self._stream)
 
 
+Transport = Client | HttpxTransport
 TRANSPORTS: dict[str, Callable[[], Transport]] = {"httptools": Client, "httpx": HttpxTransport}
 _pooled: WeakKeyDictionary[AbstractEventLoop, Transport] = WeakKeyDictionary()
 _lock = Lock()

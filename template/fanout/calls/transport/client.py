@@ -39,7 +39,10 @@ class Client:
     async def send(
         self, message: Message, more: Iterable[Header], *, seconds: float, fresh: bool
     ) -> Answer:
-        """As the protocol says; raises WentAway if it may be of use to try again."""
+        """Send a message with `more` headers, by a `fresh` connection or any, for so many seconds.
+
+        The answer has to be closed. Raises httpx.TransportError: WentAway if another try may help.
+        """
         data = message.encode(more)
         used = connection = None if fresh else self._find(message.origin)
         if not connection:

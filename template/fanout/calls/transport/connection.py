@@ -37,11 +37,6 @@ class Answer:
         self._error: Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
 
-    def get(self, name: bytes) -> str:
-        """The value of a header, as httpx spells it; those of one name are joined."""
-        values = [value for known, value in self.headers if known == name]
-        return b", ".join(values).decode("latin-1")
-
     @property
     def silent(self) -> bool:
         """Whether nothing at all has come."""
@@ -69,7 +64,7 @@ class Answer:
             await self._wait()
         chunk = self._chunks.popleft()
         if self._held > HELD >= self._held - len(chunk):
-            self._connection.resume()
+            self._connection.transport.resume_reading()
         self._held -= len(chunk)
         return chunk
 
@@ -131,7 +126,7 @@ class Answer:
         self._framing -= len(data)
         self._held += len(data)
         if self._held > HELD:
-            self._connection.pause()
+            self._connection.transport.pause_reading()
 
     def on_message_complete(self) -> None:
         self._whole = bool(self.status)
@@ -152,19 +147,19 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, client: "Client", origin: Origin) -> None:
         self._client, self.origin = client, origin
-        self._transport: Any = None
+        self.transport: Any = None
         self._incoming: Answer | None = None
         self._born = self.since = time.monotonic()
 
     @property
     def quiet(self) -> bool:
         """Whether nothing has come that the loop has not seen yet: an end, or what nobody asked for."""
-        return not self._transport.is_closing() and not is_readable(self._socket)
+        return not self.transport.is_closing() and not is_readable(self._socket)
 
     def exchange(self, data: bytes, *, bare: bool) -> Answer:
         """Send a request; its answer is on the way."""
         self._incoming = incoming = Answer(self, bare=bare)
-        self._transport.write(data)
+        self.transport.write(data)
         return incoming
 
     def give_back(self) -> None:
@@ -172,30 +167,24 @@ class Connection(asyncio.Protocol):
         incoming, self._incoming = self._incoming, None
         self.since = time.monotonic()
         lasting = incoming and incoming.reusable and self.since < self._born + MAX_AGE
-        if lasting and not self._transport.get_write_buffer_size():
+        if lasting and not self.transport.get_write_buffer_size():
             self._client.keep(self)
         else:
             self.close()
 
     def close(self) -> None:
-        self._transport.abort()
-
-    def pause(self) -> None:
-        self._transport.pause_reading()
-
-    def resume(self) -> None:
-        self._transport.resume_reading()
+        self.transport.abort()
 
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport, self._socket = transport, transport.get_extra_info("socket")
+        self.transport, self._socket = transport, transport.get_extra_info("socket")
 
     def data_received(self, data: bytes) -> None:
         if self._incoming:
             self._incoming.feed(data)
         else:  # nobody has asked
-            self._transport.abort()
+            self.transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._incoming:

@@ -75,10 +75,7 @@ class Incoming(Protocol):
 
     status: int
     version: str  # such as HTTP/1.1
-    headers: list[Header]
-
-    def get(self, name: bytes) -> str:
-        """The values of a header, by its name in lower case; nothing if there is none."""
+    headers: list[Header]  # with names in lower case
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
@@ -86,16 +83,6 @@ class Incoming(Protocol):
         """Give the connection back, or close it."""
 
 
-class Transport(Protocol):
-    """What makes calls on one event loop. To cancel one ends it."""
-
-    async def send(
-        self, message: Message, more: Iterable[Header], *, seconds: float, fresh: bool
-    ) -> Incoming:
-        """Send a message with `more` headers, by a `fresh` connection or any, for so many seconds.
-
-        What comes has to be closed. Raises httpx.TransportError.
-        """
-
-    async def aclose(self) -> None:
-        """Close the connections that are idle."""
+def get_header(incoming: Incoming, name: bytes) -> str:
+    """The values of a header by its name in lower case; nothing if there is none."""
+    return b", ".join([value for n, value in incoming.headers if n == name]).decode("latin-1")
