@@ -219,7 +219,7 @@ def style(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=TRANSPORTS)
 def transport(request: pytest.FixtureRequest, settings: Settings) -> str:
-    """Every transport."""
+    """Every transport, where what goes over sockets can make a difference."""
     settings.FANOUT_TRANSPORT = request.param
     return str(request.param)
 

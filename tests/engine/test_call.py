@@ -16,6 +16,7 @@ from fanout import Service
 from fanout.calls.body import BadStatus
 from fanout.calls.call import Call
 from fanout.calls.mistake import BadAnswer
+from fanout.calls.transport.message import WentAway
 from fanout.policies.breaker import FAILURES, Breaker, Paused, Unwell
 
 GIVEN_UP = [TimeoutError(), httpx.ReadTimeout(""), asyncio.CancelledError()]
@@ -54,8 +55,8 @@ def test_equal_calls_may_be_one(settings: Settings) -> None:
     assert make_call(user="1", personal=True).flight != make_call(user="2", personal=True).flight
     assert make_call(user="1", personal=True).flight != make_call(personal=True).flight
     assert make_call().flight != make_call(retry=False).flight  # which may read in another way
-    assert make_call(coalesce=False).flight != make_call(coalesce=False).flight
-    assert make_call(seconds=1.0).flight != make_call(seconds=1.0).flight
+    assert make_call(coalesce=False).flight is None
+    assert make_call(seconds=1.0).flight is None
 
 
 @pytest.mark.parametrize(
@@ -96,4 +97,13 @@ def test_visitors_who_go_away_say_nothing_of_a_service_that_had_no_time(
 def test_a_call_without_time_is_not_made() -> None:
     call = make_call(seconds=0.0)
     with pytest.raises(TimeoutError):
-        call.give_time(call.begin().request)
+        call.get_left()
+
+
+@pytest.mark.parametrize(("retry", "may"), [(None, True), (False, False)])
+def test_another_try_is_free_after_a_used_connection_went_away(
+    retry: bool | None, may: bool
+) -> None:
+    call = make_call(timeout=30.0, retry=retry)
+    call.service.retries._balance = -1000.0
+    assert [call.spend_retry(WentAway("")) for _ in range(2)] == [may, False]

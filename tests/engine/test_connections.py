@@ -1,32 +1,25 @@
 """Connections are nobody's failure: dead addresses, those that were closed, old ones, a parent's."""
 
 import asyncio
-import math
 import os
 import signal
 import socket
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Thread
 
-import httpx
 import pytest
-from django.conf import settings
 
 from engine.conftest import Script, make_service
 from engine.visitors import make_visit
-from fanout.calls import transport as transports
 from fanout.calls.answer import readings
 from fanout.calls.fetch import afetch, fetch
 from fanout.calls.last_good import last_good
 from fanout.calls.section import Section
 from fanout.calls.service import Service, get_service
-from fanout.calls.transport import httpx_transport, pool, pyreqwest_transport
-from fanout.policies import coalescing
-
-pytestmark = pytest.mark.usefixtures("transport")
+from fanout.calls.transport import client, pool
 
 ANSWER = b'HTTP/1.1 200 OK\r\n%sContent-Length: 12\r\n\r\n{"items":[]}'
 Ask = Callable[[Service, int], list[Section]]
@@ -134,39 +127,32 @@ def test_what_may_not_be_repeated_is_not(ask: Ask, start: Callable[..., Service]
 def test_a_connection_is_used_for_a_while(
     ask: Ask, script: Script, monkeypatch: pytest.MonkeyPatch, age: float, connections: int
 ) -> None:
-    for module in (httpx_transport, pyreqwest_transport):
-        monkeypatch.setattr(module, "MAX_AGE", age)
-    transports._make_transport.cache_clear()
+    monkeypatch.setattr(client, "MAX_AGE", age)
     assert [section.state for section in ask(make_service("beta", script.address), 3)] == ["ok"] * 3
-    transports._make_transport.cache_clear()
     assert len({call.client for call in script.calls}) == connections
 
 
+@pytest.mark.usefixtures("transport")
 def test_every_address_of_a_name_has_its_turn(
-    ask: Ask, transport: str, script: Script, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = int(script.address.rpartition(":")[2])
+    kind, tcp = socket.SOCK_STREAM, socket.IPPROTO_TCP
+    found = [(socket.AF_INET, kind, tcp, "", (f"127.0.0.{n}", port)) for n in (2, 1)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **options: found)
+    service = make_service("beta", f"http://two.test:{port}/", timeout=4.0)
     with take_nobody("127.0.0.2", port):
-        if transport == "pyreqwest":  # which asks the system in a way of its own
-            made = pyreqwest_transport.PyreqwestTransport()
-            request = httpx.Request("GET", f"http://127.0.0.2:{port}/")
-            request.extensions["timeout"] = {"read": 0.99}
-            with closing(made), pytest.raises(pyreqwest_transport.StillConnecting):
-                made.handle_request(request)
-            return
-        kind, tcp = socket.SOCK_STREAM, socket.IPPROTO_TCP
-        found = [(socket.AF_INET, kind, tcp, "", (f"127.0.0.{n}", port)) for n in (2, 1)]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **options: found)
-        service = make_service("beta", f"http://two.test:{port}/", timeout=4.0)
         assert [section.state for section in ask(service, 1)] == ["ok"]
 
 
+@pytest.mark.usefixtures("transport")
 def test_a_name_without_an_address_cannot_be_reached(ask: Ask) -> None:
     [section] = ask(make_service("beta", "http://none.invalid/", timeout=20.0), 1)
     assert section.error.startswith("could not be reached")
 
 
-def test_a_forked_child_has_connections_of_its_own(transport: str, script: Script) -> None:
+@pytest.mark.usefixtures("transport")
+def test_a_forked_child_has_connections_of_its_own(script: Script) -> None:
     def ask_both() -> list[str]:
         service = get_service(Service, "beta", script.address)
         sections = [fetch(service, make_visit()), asyncio.run(afetch(service, make_visit()))]
@@ -174,7 +160,6 @@ def test_a_forked_child_has_connections_of_its_own(transport: str, script: Scrip
 
     assert ask_both() == ["", ""]
     breaker = get_service(Service, "beta", script.address).breaker
-    coalescing._futures["theirs"] = (Future(), math.inf)
     with breaker._lock, readings._lock, last_good._lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # there are threads: that is the point
         child = os.fork()
@@ -182,13 +167,12 @@ def test_a_forked_child_has_connections_of_its_own(transport: str, script: Scrip
             signal.alarm(60)  # ends it, if it hangs
             try:
                 assert ask_both() == ["", ""]
-                assert settings.FANOUT_TRANSPORT == "httpx"
-                assert not coalescing._futures
                 assert wait([last_good._start(int) or Future()], 20).done
                 os._exit(0)
             finally:
                 os._exit(1)
-    del coalescing._futures["theirs"]
     assert os.waitpid(child, 0)[1] == 0
     assert ask_both() == ["", ""]
-    assert transport == settings.FANOUT_TRANSPORT
+    callers = [call.client for call in script.calls]
+    assert len(callers) == 6
+    assert not {*callers[2:4]} & {*callers[:2], *callers[4:]}

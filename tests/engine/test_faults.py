@@ -11,8 +11,6 @@ from starlette.responses import RedirectResponse
 
 from engine.conftest import Get, serve
 
-pytestmark = pytest.mark.usefixtures("transport")
-
 FAULTS = {
     "fault=status:500": "answered with status 500",
     "fault=status:302": "answered with status 302",
@@ -56,7 +54,7 @@ def test_a_fault_leaves_the_other_section_intact(
     }
 
 
-@pytest.mark.usefixtures("two_services")
+@pytest.mark.usefixtures("transport", "two_services")
 def test_a_redirect_to_what_would_answer_is_not_followed(
     get: Get, style: str, settings: Settings, fakes: str
 ) -> None:

@@ -1,5 +1,6 @@
 """What a page does when its services fail, for every option of a service."""
 
+import asyncio
 import gc
 import logging
 import re
@@ -11,13 +12,10 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.cache import caches
-from django.test import Client
-from django.urls import reverse
 from pytest_django import Settings
 
 from engine.conftest import BREAK_OFF, Get, Script, make_service
 from engine.visitors import make_reply, make_visit
-from fanout.calls import fetch as module
 from fanout.calls.answer import Answer, readings
 from fanout.calls.fetch import afetch, fetch
 from fanout.calls.last_good import _name, last_good
@@ -218,15 +216,14 @@ def test_an_answer_that_is_none_leaves_the_last_good_one(
 
 
 @pytest.mark.parametrize("style", ["sync", "gather"])
-@pytest.mark.usefixtures("transport")
 def test_a_failed_call_leaves_no_cycle_that_holds_answers(
     style: str, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.CRITICAL)  # else its records hold what failed
     service = make_service("alpha", "http://127.0.0.1:1/", break_for=0.0)
-    prepared = prepare(service, make_visit())
-    assert prepared
-    last_good.keep(("alpha", prepared.digest), make_reply(b'{"items": []}'), 0.0, 300.0)
+    message = prepare(service, make_visit())
+    assert message
+    last_good.keep(("alpha", message.digest), make_reply(b'{"items": []}'), 0.0, 300.0)
 
     def call() -> Section:
         visit = make_visit()
@@ -244,31 +241,29 @@ def test_a_failed_call_leaves_no_cycle_that_holds_answers(
         gc.enable()
 
 
-def test_too_many_calls_at_once_wait_and_then_fail(
-    beta: Callable[[], Section], script: Script, options: dict[str, Any]
+def test_too_many_calls_at_once_wait_half_of_their_time_and_then_fail(
+    beta: Callable[[], Section],
+    script: Script,
+    options: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    options |= {"concurrency": 1, "timeout": 1.0}
-    [service] = [service for service in services() if service.name == "beta"]
-    turn = service.bulkhead.enter()
-    assert beta().error == "has 1 calls in flight already"
-    service.bulkhead.leave(turn)
-    options["timeout"] = 30.0
-    assert beta().state == "ok"
-    assert len(script.calls) == 1
+    waits: list[float | None] = []
+    wait = asyncio.wait
 
+    async def hurry(tasks: Any, **options: float) -> Any:
+        waits.append(options.get("timeout"))
+        return await wait(tasks, timeout=0 if options else None)
 
-def test_a_thread_waits_for_its_turn_half_of_its_time(
-    client: Client, script: Script, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits: list[float] = []
-    monkeypatch.setattr(module, "wait", lambda turns, seconds: waits.append(seconds))
     options["concurrency"] = 1
     [service] = [service for service in services() if service.name == "beta"]
     turn = service.bulkhead.enter()
-    client.get(reverse("compare-sync"))
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "wait", hurry)
+        assert beta().error == "has 1 calls in flight already"
     service.bulkhead.leave(turn)
     assert waits[0] == 15.0
-    assert script.calls == []
+    assert beta().state == "ok"
+    assert len(script.calls) == 1
 
 
 def test_a_body_has_a_limit(

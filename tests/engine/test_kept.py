@@ -474,7 +474,6 @@ def test_headers_count_for_the_room_that_an_answer_takes(monkeypatch: pytest.Mon
     assert found == [False, True]
 
 
-@pytest.mark.usefixtures("transport")
 def test_no_store_counts_beside_a_header_that_is_not_ascii(ask: Ask) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         response = Response(b'{"items": []}', headers={"Cache-Control": "no-store"})

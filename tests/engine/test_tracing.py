@@ -191,9 +191,7 @@ def test_a_failed_call_says_why(told: Told, script: Script, style: str, state: s
     assert call.status.description == "answered with status 500"
 
 
-def test_a_timeout_has_one_name(
-    told: Told, two_services: Callable[..., None], style: str, transport: str
-) -> None:
+def test_a_timeout_has_one_name(told: Told, two_services: Callable[..., None], style: str) -> None:
     two_services(beta="fault=hang")
     visit_page(reverse(f"compare-{style}"))
     [call] = told.find("GET beta")
@@ -316,9 +314,7 @@ def test_a_full_bulkhead_is_seen(told: Told, script: Script) -> None:
 
 
 @pytest.mark.parametrize("url", ["nothing", "http://", "http://127.0.0.1:1/", "{}/?fault=drop"])
-def test_nobody_is_in_a_span(
-    told: Told, script: Script, settings: Settings, transport: str, url: str
-) -> None:
+def test_nobody_is_in_a_span(told: Told, script: Script, settings: Settings, url: str) -> None:
     viewer = get_user_model()(pk=987654321)
     url = url.format("http://somebody:password@127.0.0.1:1") + "?key=hidden"
     for _ in range(FAILURES + 1):

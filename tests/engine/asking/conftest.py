@@ -79,6 +79,6 @@ def echo(_echo: Echo) -> Echo:
 
 
 @pytest.fixture(params=WAYS)
-def ask(request: pytest.FixtureRequest, transport: str) -> Ask:
-    """Both ways of waiting, over both transports."""
+def ask(request: pytest.FixtureRequest) -> Ask:
+    """Both ways of waiting."""
     return WAYS[request.param]

@@ -95,7 +95,6 @@ def test_a_token_is_asked_for_once_and_kept(echo: Echo, ask: Ask, bank: Bank) ->
 
 
 @pytest.mark.parametrize("way", ["threads", "loop"])
-@pytest.mark.usefixtures("transport")
 def test_twenty_calls_at_once_ask_for_one_token(
     echo: Echo, bank: Bank, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:

@@ -17,8 +17,6 @@ from engine.conftest import Get
 from engine.resilience.behaviours import BEHAVIOURS, BODY, HEAD, Connection, run_upstream
 from fanout import Service, Visit
 
-pytestmark = pytest.mark.usefixtures("transport")
-
 DEADLINE = 5.0
 TIMEOUT = 0.3
 
@@ -142,6 +140,7 @@ def test_tls_to_a_plain_port(ask: Ask, behaviour: str) -> None:
         ask(f"https://127.0.0.1:{port}/", "failed")
 
 
+@pytest.mark.usefixtures("transport")
 def test_nobody_listens(ask: Ask) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]

@@ -65,7 +65,7 @@ def list_items(section: Section) -> list[tuple[Any, Any]]:
     return [(item["title"], item.get("url", "")) for item in section.items]
 
 
-@pytest.mark.usefixtures("transport", "apis")
+@pytest.mark.usefixtures("apis")
 def test_a_page_shows_every_api(get: Get, style: str) -> None:
     response = get(style)
     sections = {section.name: section for section in response.page.sections}
