@@ -19,7 +19,7 @@ from fanout.calls.fetch import afetch, fetch
 from fanout.calls.last_good import last_good
 from fanout.calls.section import Section
 from fanout.calls.service import Service, get_service
-from fanout.calls.transport import client, pool
+from fanout.calls.transport import connection, pool
 
 ANSWER = b'HTTP/1.1 200 OK\r\n%sContent-Length: 12\r\n\r\n{"items":[]}'
 Ask = Callable[[Service, int], list[Section]]
@@ -127,7 +127,7 @@ def test_what_may_not_be_repeated_is_not(ask: Ask, start: Callable[..., Service]
 def test_a_connection_is_used_for_a_while(
     ask: Ask, script: Script, monkeypatch: pytest.MonkeyPatch, age: float, connections: int
 ) -> None:
-    monkeypatch.setattr(client, "MAX_AGE", age)
+    monkeypatch.setattr(connection, "MAX_AGE", age)
     assert [section.state for section in ask(make_service("beta", script.address), 3)] == ["ok"] * 3
     assert len({call.client for call in script.calls}) == connections
 

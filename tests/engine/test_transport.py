@@ -16,9 +16,16 @@ from pytest_django import Settings
 
 from engine.conftest import Get, Script
 from fanout.calls.request import check
-from fanout.calls.transport import TRANSPORTS, arun, get_transport, pool, run
-from fanout.calls.transport.httpx_transport import HttpxTransport
-from fanout.calls.transport.message import Header, Message, Transport
+from fanout.calls.transport import (
+    TRANSPORTS,
+    HttpxTransport,
+    Transport,
+    arun,
+    get_transport,
+    pool,
+    run,
+)
+from fanout.calls.transport.message import Header, Message, get_header
 
 pytestmark = pytest.mark.usefixtures("transport")
 
@@ -29,7 +36,7 @@ Heard = tuple[bytes, bytes, list[Header], bytes]
 async def call(message: Message, *more: Header) -> httpx.Response:
     """Call a service through the transport of the running loop."""
     async with asyncio.timeout(20):
-        incoming = await get_transport().send(message, more, fresh=False)
+        incoming = await get_transport().send(message, more, seconds=20.0, fresh=False)
         try:
             content = b"".join([chunk async for chunk in incoming])
         finally:
@@ -86,10 +93,10 @@ def test_an_answer_that_breaks_off_is_the_protocols(send: Send, said: bytes) -> 
 def test_headers_may_be_beyond_ascii_and_repeated() -> None:
     async def get(address: str) -> list[str]:
         message = check(httpx.Request("GET", address), "The test")
-        incoming = await get_transport().send(message, [], fresh=False)
+        incoming = await get_transport().send(message, [], seconds=20.0, fresh=False)
         await incoming.aclose()
         assert {name for name, _ in incoming.headers} == {b"x-name", b"content-length"}
-        return [incoming.get(b"x-name"), incoming.get(b"x-none")]
+        return [get_header(incoming, name) for name in (b"x-name", b"x-none")]
 
     head = b"HTTP/1.1 200 OK\r\nX-Name: \xe9\r\nX-name: b\r\nContent-Length: 0\r\n\r\n"
     with talk(head) as address:
@@ -306,11 +313,11 @@ def test_a_transport_of_httpxs_can_be_wrapped(transport: str) -> None:
     async def ask() -> tuple[int, str, list[Header], bytes]:
         message = check(httpx.Request("POST", "http://shop.test/", content=b"a"), "The test")
         wrapped = HttpxTransport(httpx.MockTransport(answer))
-        incoming = await wrapped.send(message, [(b"X-Request-ID", b"7")], fresh=True)
+        incoming = await wrapped.send(message, [(b"X-Request-ID", b"7")], seconds=20.0, fresh=True)
         content = b"".join([chunk async for chunk in incoming])
         await incoming.aclose()
         await wrapped.aclose()
-        return incoming.status, incoming.get(b"x-a"), incoming.headers[:2], content
+        return incoming.status, get_header(incoming, b"x-a"), incoming.headers[:2], content
 
     expected = (201, "1, 2", [(b"x-a", b"1"), (b"x-a", b"2")], b"POST 7 a")
     assert asyncio.run(ask()) == expected

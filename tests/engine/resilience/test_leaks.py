@@ -63,8 +63,7 @@ class Site:
             return len(asyncio.all_tasks()) - 1
 
         loops = [self.loop, transports._get_loop()]
-        made = [transports._pooled[self.loop], transports._make_transport("httptools")]
-        clients: list[Any] = [*made]
+        clients: list[Any] = [transports._pooled[loop] for loop in loops]
         asked = [asyncio.run_coroutine_threadsafe(count_tasks(), loop) for loop in loops]
         return {
             "tasks": sum(count.result(20) for count in asked),

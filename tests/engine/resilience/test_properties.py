@@ -46,8 +46,7 @@ from fanout.calls.last_good import Key, LastGood, make_done
 from fanout.calls.mistake import BadAnswer
 from fanout.calls.section import Section, State
 from fanout.calls.service import Service, find_problems
-from fanout.calls.transport import pool
-from fanout.calls.transport import HttpxTransport, _Answer
+from fanout.calls.transport import HttpxTransport, _HttpxAnswer, pool
 from fanout.calls.visit import Visit
 from fanout.pages.rendering import show_section
 from fanout.pages.response import Outcome
@@ -301,7 +300,7 @@ def test_every_wrong_option_is_named_and_a_right_one_is_not(
 def read_body(coding: str, limit: int, data: bytes, sizes: list[int]) -> bytes:
     """A body that comes in pieces; no more is held of it than its limit, and the last piece."""
     response = httpx.Response(200, headers={"Content-Encoding": coding} if coding else None)
-    body, stream, pieces = Body(_Answer(response), limit), BytesIO(data), cycle(sizes)
+    body, stream, pieces = Body(_HttpxAnswer(response), limit), BytesIO(data), cycle(sizes)
     while piece := stream.read(next(pieces)):
         try:
             for _ in body.add(piece):
@@ -518,7 +517,7 @@ class LastGoodMachine(RuleBasedStateMachine):
     def weigh(self, process: int) -> dict[str, int]:
         """The bytes of each service."""
         kept = self.processes[process]._kept
-        return {name: sum(map(last_good._weigh, kept[name].values())) for name in ("a", "b", "a1")}
+        return {name: sum(k.weight for k in kept[name].values()) for name in ("a", "b", "a1")}
 
     @invariant()
     def _no_process_holds_too_much(self) -> None:

@@ -64,24 +64,19 @@ _bring: Callable[[Context], None] = getattr(sync, "_restore_context", lambda con
 
 def get_transport() -> Transport:
     """The transport of the running loop."""
-    loop = asyncio.get_running_loop()
-    return _pooled.get(loop) or _make_transport(settings.FANOUT_TRANSPORT)
-
-
-@cache
-def _make_transport(name: str) -> Transport:
-    return TRANSPORTS[name]()
+    return _pooled[asyncio.get_running_loop()]
 
 
 def _get_loop() -> AbstractEventLoop:
     """The loop for calls of pages that have none that lasts."""
     with _lock:  # or threads that call for the first time would make several
-        return _start_loop()
+        return _start_loop(settings.FANOUT_TRANSPORT)
 
 
 @cache
-def _start_loop() -> AbstractEventLoop:
+def _start_loop(transport: str) -> AbstractEventLoop:
     loop = asyncio.new_event_loop()
+    _pooled[loop] = TRANSPORTS[transport]()
     Thread(target=loop.run_forever, name="fanout", daemon=True).start()
     return loop
 
@@ -110,7 +105,6 @@ async def _move(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
 def _begin_anew() -> None:
     """Leave a parent's connections alone; its thread is not there in a child that was forked."""
     _start_loop.cache_clear()
-    _make_transport.cache_clear()
     _lock.release()
 
 
