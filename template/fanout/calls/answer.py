@@ -80,10 +80,10 @@ class Readings:
             data = call(service, "read", reply.make_response())
             data = check_section(data, f"{name(service, 'read')} gives")
         else:
-            data = check_section(read_json(reply.body), "answered with", reply.body)
+            data = check_section(read_json(reply.body), "answered with", parsed=True)
         answer = Answer(reply.status, data, at)
         weight = 20 * len(reply.body) + 80 * values  # at worst: 4 bytes a character, 16 if escaped
-        weight += OVERHEAD + sum(120 + len(name) + len(value) for name, value in reply.headers)
+        weight += OVERHEAD + sum([120 + len(name) + len(value) for name, value in reply.headers])
         if storable and weight <= MAX_READ:
             self._keep(key, answer, weight)
         return answer

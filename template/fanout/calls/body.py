@@ -16,6 +16,7 @@ _NOT_KEPT = {
     *(b"content-encoding", b"content-length", b"transfer-encoding", b"connection", b"keep-alive"),
     *(b"age", b"date", b"server-timing", b"traceparent", b"x-request-id"),
 }
+_NOR_COOKIES = {*_NOT_KEPT, b"set-cookie"}
 
 
 class BadStatus(Unwell):
@@ -41,8 +42,8 @@ def check_status(incoming: Incoming, empty: tuple[int, ...]) -> None:
 
 def keep_headers(headers: Iterable[Header], *, cookies: bool = False) -> tuple[Header, ...]:
     """Those that are true of the whole, unpacked body, whenever that came."""
-    dropped = _NOT_KEPT if cookies else {*_NOT_KEPT, b"set-cookie"}
-    return tuple(header for header in headers if header[0] not in dropped)
+    dropped = _NOT_KEPT if cookies else _NOR_COOKIES
+    return tuple([header for header in headers if header[0] not in dropped])
 
 
 class Body:

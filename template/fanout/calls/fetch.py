@@ -32,15 +32,17 @@ async def afetch(service: Service, visit: Visit) -> Section:
 
     What it comes `after` is awaited first, if that was begun before.
     """
-    arrival = visit.arrivals[service.name] = asyncio.Event()
+    visit.arrivals.setdefault(service.name, None)
     try:
         for needed in service.after:
             if needed in visit.arrivals:
-                await visit.arrivals[needed].wait()
+                visit.arrivals[needed] = arrival = visit.arrivals[needed] or asyncio.Event()
+                await arrival.wait()
         section = visit.sections[service.name] = await _afetch(_start(service, visit), visit)
         return section
     finally:
-        arrival.set()
+        if awaited := visit.arrivals.pop(service.name, None):
+            awaited.set()
 
 
 async def afetch_as_completed(
