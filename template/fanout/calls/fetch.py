@@ -48,10 +48,7 @@ async def afetch(service: Service, visit: Visit) -> Section:
 async def afetch_as_completed(
     services: Iterable[Service], visit: Visit
 ) -> AsyncGenerator[list[Section], None]:
-    """Call all `services` at once; their sections, first come first, those that come together in one.
-
-    To close it ends the calls.
-    """
+    """Call all `services` at once; lists of their sections, as they come. To close it ends the calls."""
     calls = [asyncio.create_task(afetch(service, visit)) for service in services]
     done: asyncio.Queue[asyncio.Task[Section]] = asyncio.Queue()
     for call in calls:

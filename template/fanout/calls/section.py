@@ -61,11 +61,9 @@ def read_json(body: bytes) -> Any:
 def check_section(data: object, who: str, *, parsed: bool = False) -> dict[str, Any]:
     """`data` if it is a section, with items that are safe to show; who gave it is for BadAnswer.
 
-    What was `parsed` is Unicode.
-
     There are `items`, maybe none, and a `title`, maybe empty. Every item has a `title`; its `text`,
     `url` and `image` are strings or nothing, and the last two are safe. Unknown keys are left as
-    they came. Raises BadAnswer.
+    they came; what was `parsed` is Unicode. Raises BadAnswer.
     """
     if not isinstance(data, Mapping):
         kind = None if data is None else type(data).__name__
@@ -90,12 +88,10 @@ def check_section(data: object, who: str, *, parsed: bool = False) -> dict[str, 
 
 def is_safe_link(url: str) -> bool:
     """Whether a browser may follow `url`: relative, or http(s), with nothing hidden in it."""
+    if not url or _PLAIN.fullmatch(url):
+        return True
     try:
-        return (
-            not url
-            or bool(_PLAIN.fullmatch(url))
-            or (not _CONTROL.search(url) and urlsplit(url).scheme in ("", "http", "https"))
-        )
+        return not _CONTROL.search(url) and urlsplit(url).scheme in ("", "http", "https")
     except ValueError:
         return False
 

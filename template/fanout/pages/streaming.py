@@ -1,6 +1,6 @@
 """The response that shows a page while its services still answer."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from itertools import chain
 from typing import Any
@@ -68,7 +68,9 @@ class StreamedPageResponse(StreamingHttpResponse):
         context = make_context(self.page, visit, sections=[], slot=True)
         self._render_sections = find_block(template.template, "sections", context)
         first = self._add(arrived) if arrived else ""
-        self._texts: Iterator[str] = self._render()
+        parts = {"sections": CUT, "waiting": self._waiting.values(), "template": self._template}
+        context = make_context(self.page, visit, **parts)
+        self._texts = generate("fanout/stream.html", context, visit.request)
         self._parts = self._stream(self._take_shell() + first, arriving)
         # Without the charset, Django looks for it in the content type, for every part.
         super().__init__(self._parts, status=self.page.status, charset=settings.DEFAULT_CHARSET)
@@ -105,12 +107,6 @@ class StreamedPageResponse(StreamingHttpResponse):
         page.sections = tuple(known.get(section.name, section) for section in page.sections)
         page.duration = self._visit.deadline.elapsed()
         return self._render_sections({"page": self.page, "sections": shown})
-
-    def _render(self) -> Iterator[str]:
-        """The texts of the page, each made when it is taken, with CUT where the sections come."""
-        parts = {"sections": CUT, "waiting": self._waiting.values(), "template": self._template}
-        context = make_context(self.page, self._visit, **parts)
-        return generate("fanout/stream.html", context, self._visit.request)
 
     def _take_shell(self) -> str:
         """What comes before the sections."""

@@ -28,7 +28,7 @@ async def share(key: Hashable, seconds: float, call: Callable[[], Coroutine[Any,
     end = loop.time() + seconds
     flight = flights.get(key)
     if not flight or not flight.waiting or flight.task.done() or flight.end < end - seconds / 2:
-        flights[key] = flight = _Flight(call, end)
+        flights[key] = flight = _Flight(call, seconds, end)
         flight.task.add_done_callback(partial(_land, flights, key))
     flight.waiting += 1
     try:
@@ -54,11 +54,8 @@ def _land(flights: dict[Hashable, "_Flight[Any]"], key: Hashable, task: asyncio.
 class _Flight(Generic[T]):
     """A call in a task."""
 
-    def __init__(self, call: Callable[[], Coroutine[Any, Any, T]], end: float) -> None:
+    def __init__(
+        self, call: Callable[[], Coroutine[Any, Any, T]], seconds: float, end: float
+    ) -> None:
         self.end, self.waiting = end, 0
-        self.task = asyncio.create_task(_run(call, end))
-
-
-async def _run(call: Callable[[], Coroutine[Any, Any, T]], end: float) -> T:
-    async with asyncio.timeout_at(end):
-        return await call()
+        self.task = asyncio.create_task(share(None, seconds, call))

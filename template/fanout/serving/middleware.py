@@ -1,5 +1,6 @@
 """Django's middleware, but under ASGI what only touches memory takes no thread; README.md says more."""
 
+from functools import partial
 from typing import Any
 
 import django
@@ -81,10 +82,9 @@ class MessageMiddleware(messages.MessageMiddleware, OnLoop):
     """Sets the storage of messages, made when it is used: then it may load and change the session."""
 
     def process_request(self, request: HttpRequest) -> None:
-        storage: Any = SimpleLazyObject(lambda: default_storage(request))
-        if import_string(settings.MESSAGE_STORAGE).update is not BaseStorage.update:
-            storage = default_storage(request)  # it has its own idea of an update
-        request._messages = storage  # type: ignore[attr-defined]
+        usual = import_string(settings.MESSAGE_STORAGE).update is BaseStorage.update
+        storage = partial(default_storage, request)
+        vars(request)["_messages"] = SimpleLazyObject(storage) if usual else storage()
 
     def process_response(self, request: HttpRequest, response: Any) -> Any:
         storage = getattr(request, "_messages", None)

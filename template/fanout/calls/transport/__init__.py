@@ -6,7 +6,6 @@ from asyncio import AbstractEventLoop
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from contextvars import Context, copy_context
-from functools import cache
 from threading import Lock, Thread
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -26,9 +25,7 @@ class HttpxTransport:
     """httpx's own transport, slow and well known, or a given one: mocks of it see the calls."""
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        limits = httpx.Limits(
-            max_connections=None, max_keepalive_connections=256, keepalive_expiry=IDLE
-        )
+        limits = httpx.Limits(keepalive_expiry=IDLE)
         self._transport = transport or httpx.AsyncHTTPTransport(
             verify=make_ssl_context(), limits=limits, trust_env=False
         )
@@ -57,6 +54,7 @@ class _HttpxAnswer:
 Transport = Client | HttpxTransport
 TRANSPORTS: dict[str, Callable[[], Transport]] = {"httptools": Client, "httpx": HttpxTransport}
 _pooled: WeakKeyDictionary[AbstractEventLoop, Transport] = WeakKeyDictionary()
+_loops: dict[str, AbstractEventLoop] = {}
 _lock = Lock()
 # What `async_to_sync` moves a context with; if there is none any more, that stays as it is.
 _bring: Callable[[Context], None] = getattr(sync, "_restore_context", lambda context: None)
@@ -69,16 +67,13 @@ def get_transport() -> Transport:
 
 def _get_loop() -> AbstractEventLoop:
     """The loop for calls of pages that have none that lasts."""
+    name = settings.FANOUT_TRANSPORT
     with _lock:  # or threads that call for the first time would make several
-        return _start_loop(settings.FANOUT_TRANSPORT)
-
-
-@cache
-def _start_loop(transport: str) -> AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    _pooled[loop] = TRANSPORTS[transport]()
-    Thread(target=loop.run_forever, name="fanout", daemon=True).start()
-    return loop
+        if name not in _loops:
+            _loops[name] = loop = asyncio.new_event_loop()
+            _pooled[loop] = TRANSPORTS[name]()
+            Thread(target=loop.run_forever, name="fanout", daemon=True).start()
+        return _loops[name]
 
 
 def run(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -104,7 +99,7 @@ async def _move(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 def _begin_anew() -> None:
     """Leave a parent's connections alone; its thread is not there in a child that was forked."""
-    _start_loop.cache_clear()
+    _loops.clear()
     _lock.release()
 
 

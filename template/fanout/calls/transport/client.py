@@ -49,7 +49,8 @@ class Client:
             connection = await self._connect(message.origin, min(NEXT_ADDRESS, seconds / 4))
         incoming = connection.exchange(data, bare=message.method == "HEAD")
         try:
-            await incoming.wait_for_head()
+            while not incoming.status:
+                await incoming.wait()
         except BaseException as error:
             connection.give_back()
             if used and incoming.silent and isinstance(error, httpx.TransportError):
@@ -90,22 +91,23 @@ class Client:
 
     async def _connect(self, origin: Origin, delay: float) -> Connection:
         loop = asyncio.get_running_loop()
-        secure = origin.scheme == "https"
+        scheme, host, port = origin
+        secure = scheme == "https"
         try:
-            found = await self._look_up(origin)
+            found = await self._look_up(host, port)
             sock = await start_connection(found, happy_eyeballs_delay=delay)
             _, connection = await loop.create_connection(
                 partial(Connection, self, origin),
                 sock=sock,
                 ssl=self._ssl_context if secure else None,
-                server_hostname=origin.host if secure else None,
+                server_hostname=host if secure else None,
             )
         except (OSError, UnicodeError) as error:  # the latter for what is no name of a host
             raise httpx.ConnectError(str(error) or "it was closed") from error
         return connection
 
-    async def _look_up(self, origin: Origin) -> list[Any]:
-        ask = partial(socket.getaddrinfo, origin.host, origin.port, type=socket.SOCK_STREAM)
+    async def _look_up(self, host: str, port: int) -> list[Any]:
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         try:
             return ask(flags=socket.AI_NUMERICHOST)  # an address is here at once
         except socket.gaierror:

@@ -48,11 +48,6 @@ class Answer:
         clean = self._whole and not self._more and self._held <= HELD  # else it is paused
         return clean and not self._bare and self._lasting
 
-    async def wait_for_head(self) -> None:
-        """Wait until status and headers are here."""
-        while not self.status:
-            await self._wait()
-
     def __aiter__(self) -> "Answer":
         return self
 
@@ -61,7 +56,7 @@ class Answer:
         while not self._chunks:
             if self._whole:
                 raise StopAsyncIteration
-            await self._wait()
+            await self.wait()
         chunk = self._chunks.popleft()
         if self._held > HELD >= self._held - len(chunk):
             self._connection.transport.resume_reading()
@@ -135,7 +130,8 @@ class Answer:
         if self._waiter and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def _wait(self) -> None:
+    async def wait(self) -> None:
+        """Wait until more of it is here: it has a status once all headers are."""
         if self._error:
             raise self._error
         self._waiter = asyncio.get_running_loop().create_future()

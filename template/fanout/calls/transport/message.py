@@ -4,20 +4,13 @@ import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import httpx
 
 Header = tuple[bytes, bytes]
+Origin = tuple[str, str, int]  # scheme, host, port: where connections lead to
 _LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/1\.1")
-
-
-class Origin(NamedTuple):
-    """Where connections lead to."""
-
-    scheme: str
-    host: str
-    port: int
 
 
 @dataclass(frozen=True)
@@ -48,7 +41,7 @@ class Message:
     def origin(self) -> Origin:
         """Where it goes to."""
         port = self.url.port or (443 if self.url.scheme == "https" else 80)
-        return Origin(self.url.scheme, self.url.raw_host.decode("ascii"), port)
+        return self.url.scheme, self.url.raw_host.decode("ascii"), port
 
     @cached_property
     def _names(self) -> frozenset[bytes]:
