@@ -13,9 +13,9 @@ from tests.conftest import copy_project, copy_template
 from tests.test_rendering import read_files
 
 LIMITS = {
-    "files": 107,
-    "lines": 9400,
-    "lines of Python in fanout/": 4360,
+    "files": 108,
+    "lines": 9500,
+    "lines of Python in fanout/": 4460,
     "lines in tests/": 700,
     "lines of README.md": 120,
     "modules in one folder": 14,

@@ -7,7 +7,6 @@ import ssl
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from threading import Barrier, Thread, current_thread
 from typing import Any
 from wsgiref.simple_server import make_server
@@ -58,7 +57,7 @@ def test_wsgi(style: str) -> None:
 
 
 def test_the_first_calls_of_threads_are_made_on_one_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_start_loop", cache(transport._start_loop.__wrapped__))
+    monkeypatch.setattr(transport, "_loops", {})
     together = Barrier(20)
 
     async def find() -> tuple[Thread, asyncio.AbstractEventLoop]:
