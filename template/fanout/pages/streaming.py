@@ -82,7 +82,6 @@ class StreamedPageResponse(StreamingHttpResponse):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The parts; whoever stops taking them stops the calls, which Django alone would not."""
         async with aclosing(self._parts):
-            # Not through the two generators of Django's own.
             async for part in self._iterator:  # type: ignore[attr-defined]
                 yield self.make_bytes(part)
 

@@ -61,7 +61,8 @@ class Client:
     def keep(self, connection: Connection) -> None:
         """Have an idle connection ready for the next call, for a while."""
         if self._closed:
-            return connection.close()
+            connection.transport.abort()
+            return
         self._idle[connection.origin].append(connection)
         self._sweep = self._sweep or asyncio.get_running_loop().call_later(IDLE, self._close_idle)
 
@@ -77,7 +78,7 @@ class Client:
             self._sweep.cancel()
         for connections in self._idle.values():
             for connection in connections:
-                connection.close()
+                connection.transport.abort()
         self._lookups.shutdown(wait=False)
 
     def _find(self, origin: Origin) -> Connection | None:
@@ -86,7 +87,7 @@ class Client:
         while idle and idle[-1].since > time.monotonic() - IDLE:
             if (connection := idle.pop()).quiet:
                 return connection
-            connection.close()
+            connection.transport.abort()
         return None
 
     async def _connect(self, origin: Origin, delay: float) -> Connection:
@@ -121,7 +122,7 @@ class Client:
             if connection.since > time.monotonic() - IDLE:
                 self.keep(connection)
             else:
-                connection.close()
+                connection.transport.abort()
 
 
 @cache

@@ -166,10 +166,7 @@ class Connection(asyncio.Protocol):
         if lasting and not self.transport.get_write_buffer_size():
             self._client.keep(self)
         else:
-            self.close()
-
-    def close(self) -> None:
-        self.transport.abort()
+            self.transport.abort()
 
     # What the event loop calls.
 

@@ -25,8 +25,7 @@ class Message:
 
     def make_request(self, more: Iterable[Header]) -> httpx.Request:
         """The request for httpx, with `more` headers where the class has not set them."""
-        # With a stream httpx adds no headers of its own.
-        stream = httpx.ByteStream(self.body)
+        stream = httpx.ByteStream(self.body)  # with one, httpx adds no headers of its own
         headers = [*self.headers, *self._add(more)]
         request = httpx.Request(self.method, self.url, headers=headers, stream=stream)
         request.read()
