@@ -519,3 +519,13 @@ def test_where_nothing_can_be_polled_the_system_is_asked_in_another_way(
         assert not module.is_readable(ours)
         theirs.send(b"1")
         assert module.is_readable(ours)
+
+
+@live
+async def test_blanks_around_a_value_are_no_part_of_it(upstream: Upstream) -> None:
+    call = asyncio.create_task(upstream.open())
+    caller = await upstream.hear()
+    caller.send(b"HTTP/1.1 200 OK\r\nContent-Encoding: \t gzip \t\r\nContent-Length: 0\r\n\r\n")
+    incoming = await call
+    assert incoming.headers[0] == (b"content-encoding", b"gzip")
+    await incoming.aclose()

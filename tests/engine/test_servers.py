@@ -76,6 +76,27 @@ def test_the_first_calls_of_threads_are_made_on_one_loop(monkeypatch: pytest.Mon
     assert len(found) == 1
 
 
+def test_a_loop_that_could_not_start_is_tried_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_loops", {})
+
+    async def call() -> str:
+        return "called"
+
+    def fail() -> None:
+        raise FileNotFoundError
+
+    with monkeypatch.context() as broken:
+        broken.setitem(TRANSPORTS, settings.FANOUT_TRANSPORT, fail)
+        for _ in range(2):
+            with pytest.raises(FileNotFoundError):
+                transport.run(call)
+    assert transport.run(call) == "called"
+    [loop] = transport._loops.values()
+    loop.call_soon_threadsafe(loop.stop)
+
+
 def test_asgi_serves_static_files_in_development(settings: Settings) -> None:
     settings.DEBUG = True
     with serve(get_asgi_application()) as address:

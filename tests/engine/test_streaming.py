@@ -335,3 +335,16 @@ async def _stream(request: Any, page: Page) -> str:
     request.auser = AsyncMock(return_value=AnonymousUser())
     response: Any = await views.stream(request, page)
     return "".join([part.decode() async for part in response])
+
+
+def test_what_a_footer_asks_of_middleware_is_in_the_headers(
+    async_client: AsyncClient, two_services: Callable[..., None], templates: Path
+) -> None:
+    footer = "{% extends 'home.html' %}{% block footer %}{{ csrf_input }}{% endblock %}"
+    (templates / "own.html").write_text(footer, encoding="utf-8")
+    request: Any = AsyncRequestFactory().get("/")
+    request.user = AnonymousUser()
+    request.auser = AsyncMock(return_value=AnonymousUser())
+    response: Any = async_to_sync(views.stream)(request, Page("own.html"))
+    assert response.streaming
+    assert request.META["CSRF_COOKIE_NEEDS_UPDATE"]  # before any part is sent

@@ -64,7 +64,7 @@ async def afetch_as_completed(
     finally:
         for task in calls:
             task.cancel()
-        await asyncio.wait(calls)
+        await asyncio.gather(*calls, return_exceptions=True)
 
 
 def _fetch(call: Call, visit: Visit) -> Section:

@@ -1,7 +1,7 @@
 """A section in HTML, made once for all pages that show the same answer in the same way; or in JSON."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, lru_cache
@@ -12,7 +12,6 @@ from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest
 from django.template import TemplateDoesNotExist, engines
-from django.template.backends.utils import csrf_input_lazy, csrf_token_lazy
 from django.template.loader import get_template, select_template
 from django.templatetags.static import static
 from django.urls import reverse
@@ -144,17 +143,6 @@ def find_block(
     next((text for text in parts if text.strip()), None)  # what it sets, imports and extends
     render = context.blocks.get(name, [lambda _: iter(())])[0]
     return lambda more: "".join(render(context.derived(more)))
-
-
-def generate(name: str, context: dict[str, object], request: HttpRequest) -> Iterator[str]:
-    """The texts of a template, each made when it is taken, with all that Django gives to it."""
-    template: Any = get_template(name, using="jinja2")
-    context["request"] = request
-    context |= {"csrf_input": csrf_input_lazy(request), "csrf_token": csrf_token_lazy(request)}
-    for process in template.backend.template_context_processors:
-        context |= process(request)
-    texts: Iterator[str] = template.template.generate(context)
-    return texts
 
 
 class _Template(Template):

@@ -2,19 +2,18 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from itertools import chain
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import StreamingHttpResponse
-from django.template.loader import get_template
+from django.template.loader import get_template, render_to_string
 from django.utils.safestring import SafeString
 
 from fanout.calls.section import Section
 from fanout.calls.visit import Visit
 from fanout.pages.page import Page
-from fanout.pages.rendering import find_block, generate, show_section
+from fanout.pages.rendering import find_block, show_section
 from fanout.pages.response import (
     Outcome,
     PageResponse,
@@ -68,10 +67,8 @@ class StreamedPageResponse(StreamingHttpResponse):
         context = make_context(self.page, visit, sections=[], slot=True)
         self._render_sections = find_block(template.template, "sections", context)
         first = self._add(arrived) if arrived else ""
-        parts = {"sections": CUT, "waiting": self._waiting.values(), "template": self._template}
-        context = make_context(self.page, visit, **parts)
-        self._texts = generate("fanout/stream.html", context, visit.request)
-        self._parts = self._stream(self._take_shell() + first, arriving)
+        shell, _ = self._render()  # whole, while middleware can still set cookies, or show an error
+        self._parts = self._stream(shell + first, arriving)
         # Without the charset, Django looks for it in the content type, for every part.
         super().__init__(self._parts, status=self.page.status, charset=settings.DEFAULT_CHARSET)
         set_headers(self, visit)
@@ -92,7 +89,8 @@ class StreamedPageResponse(StreamingHttpResponse):
                 return
             async for sections in arriving:
                 yield self._add(sections)
-        yield "".join(self._texts)
+        _, end = self._render()
+        yield end
         if settings.FANOUT_COMPARE:  # what buffered pages say in a header
             yield f"<!-- Server-Timing: {make_timings(self.page, self.page.duration)} -->\n"
 
@@ -107,16 +105,13 @@ class StreamedPageResponse(StreamingHttpResponse):
         page.duration = self._visit.deadline.elapsed()
         return self._render_sections({"page": self.page, "sections": shown})
 
-    def _take_shell(self) -> str:
-        """What comes before the sections."""
-        texts: list[str] = []
-        for text in self._texts:
-            texts.append(text)
-            if CUT in text:
-                break
-        shell, cut, rest = "".join(texts).partition(CUT)
+    def _render(self) -> tuple[str, str]:
+        """The page before its sections, and after them."""
+        parts = {"sections": CUT, "waiting": self._waiting.values(), "template": self._template}
+        context = make_context(self.page, self._visit, **parts)
+        html = render_to_string("fanout/stream.html", context, self._visit.request, using="jinja2")
+        shell, cut, end = html.partition(CUT)
         if not cut:
             message = f"{self._template} has no block named sections: they are streamed to there."
             raise ImproperlyConfigured(message)
-        self._texts = chain([rest], self._texts)
-        return shell
+        return shell, end

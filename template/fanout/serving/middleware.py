@@ -82,7 +82,8 @@ class MessageMiddleware(messages.MessageMiddleware, OnLoop):
     """Sets the storage of messages, made when it is used: then it may load and change the session."""
 
     def process_request(self, request: HttpRequest) -> None:
-        usual = import_string(settings.MESSAGE_STORAGE).update is BaseStorage.update
+        made = import_string(settings.MESSAGE_STORAGE)  # a class, or a function
+        usual = getattr(made, "update", None) is BaseStorage.update
         storage = partial(default_storage, request)
         vars(request)["_messages"] = SimpleLazyObject(storage) if usual else storage()
 

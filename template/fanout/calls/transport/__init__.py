@@ -70,15 +70,16 @@ def _get_loop() -> AbstractEventLoop:
     name = settings.FANOUT_TRANSPORT
     with _lock:  # or threads that call for the first time would make several
         if name not in _loops:
-            _loops[name] = loop = asyncio.new_event_loop()
-            _pooled[loop] = TRANSPORTS[name]()
+            transport, loop = TRANSPORTS[name](), asyncio.new_event_loop()
             Thread(target=loop.run_forever, name="fanout", daemon=True).start()
+            _pooled[loop], _loops[name] = transport, loop  # now that it runs
         return _loops[name]
 
 
 def run(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """What a call gives, blocking this thread."""
-    return asyncio.run_coroutine_threadsafe(_move(call), _get_loop()).result()
+    loop = _get_loop()
+    return asyncio.run_coroutine_threadsafe(_move(call), loop).result()
 
 
 async def arun(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -89,7 +90,8 @@ async def arun(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """
     if asyncio.get_running_loop() in _pooled:
         return await call()
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_move(call), _get_loop()))
+    loop = _get_loop()
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_move(call), loop))
 
 
 async def _move(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -119,5 +121,5 @@ async def pool() -> AsyncIterator[None]:
     try:
         yield
     finally:
-        del _pooled[loop]
+        _pooled.pop(loop, None)
         await transport.aclose()

@@ -103,7 +103,7 @@ class Client:
                 ssl=self._ssl_context if secure else None,
                 server_hostname=host if secure else None,
             )
-        except (OSError, UnicodeError) as error:  # the latter for what is no name of a host
+        except (OSError, UnicodeError, RuntimeError) as error:  # of no name of a host, or the end
             raise httpx.ConnectError(str(error) or "it was closed") from error
         return connection
 

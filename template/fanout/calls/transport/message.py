@@ -39,7 +39,9 @@ class Message:
     @cached_property
     def origin(self) -> Origin:
         """Where it goes to."""
-        port = self.url.port or (443 if self.url.scheme == "https" else 80)
+        port = (
+            {"http": 80, "https": 443}[self.url.scheme] if self.url.port is None else self.url.port
+        )
         return self.url.scheme, self.url.raw_host.decode("ascii"), port
 
     @cached_property
