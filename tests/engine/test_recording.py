@@ -394,7 +394,7 @@ def test_record_keeps_what_came_without_what_is_secret(backend: Backend, tmp_pat
 def test_record_keeps_the_headers_that_matter(record: Record, tmp_path: Path) -> None:
     kept = {"cache-control": "max-age=9", "link": "</?page=2>; rel=next", "x-total-count": "7"}
     more = {"set-cookie": "session=c00kie", "etag": "x", "server": "y"}
-    text = json.dumps({"b": ["é"], "a": "\ud800", **ITEMS})
+    text = json.dumps({"b": ["é"], "a": "\u2603", **ITEMS})
     record(Response(text, media_type="application/json", headers={**kept, **more}))
     [exchange] = load(tmp_path, "plain")
     assert exchange == {
@@ -402,7 +402,7 @@ def test_record_keeps_the_headers_that_matter(record: Record, tmp_path: Path) ->
         "path": "",
         "status": 200,
         "headers": {"content-type": "application/json", **kept},
-        "json": {"a": "\ud800", "b": ["é"], **ITEMS},
+        "json": {"a": "\u2603", "b": ["é"], **ITEMS},
     }
     text = (tmp_path / "homepage/fakes/plain.json").read_text("utf-8")
     assert text.index('"a"') < text.index('"b"') < text.index("é")

@@ -5,6 +5,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
+from typing import Any
 
 import httpx
 
@@ -45,8 +46,7 @@ class Talk:
 
     def go_on(self, response: httpx.Response | None) -> bool:
         """Let `auth` see a response. Whether it wants another `message` to be sent. Raises BadAnswer."""
-        if not (auth := self._service.authenticate):
-            return False
+        auth: Any = self._service.authenticate
         who = name(self._service, "auth")
         if response is not None:
             self._answered = self._answered or not self.errand
