@@ -7,15 +7,12 @@ import asyncio
 import select
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import httpx
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from fanout.calls.transport.message import Header, Origin
-
-if TYPE_CHECKING:
-    from fanout.calls.transport.client import Client
 
 MAX_AGE = 60.0  # seconds for which a connection is used, since its host may have moved
 MAX_FRAMING = 512 * 1024  # bytes of an answer that are not its body: headers, sizes of chunks
@@ -138,10 +135,18 @@ class Answer:
         await self._waiter
 
 
+class Keeper(Protocol):
+    """Who knows connections while they are idle."""
+
+    def keep(self, connection: "Connection") -> None: ...
+
+    def forget(self, connection: "Connection") -> None: ...
+
+
 class Connection(asyncio.Protocol):
     """A connection to a service, which its client knows while it is idle."""
 
-    def __init__(self, client: "Client", origin: Origin) -> None:
+    def __init__(self, client: Keeper, origin: Origin) -> None:
         self._client, self.origin = client, origin
         self.transport: Any = None
         self._incoming: Answer | None = None
