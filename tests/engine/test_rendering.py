@@ -2,14 +2,19 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.conf.urls.i18n import i18n_patterns
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.template import engines
 from django.test import RequestFactory
+from django.urls import path, set_script_prefix, set_urlconf
+from django.utils.translation import override
 from jinja2 import DictLoader, Environment, UndefinedError
+from markupsafe import Markup
 from pytest_django import Settings
 
 from engine.conftest import make_service
@@ -149,26 +154,67 @@ def test_what_is_stable(source: str, stable: bool) -> None:
     assert not look(template)
 
 
+OPTIONS: list[dict[str, Any]] = [
+    {"autoescape": True},
+    {"autoescape": False},
+    {"autoescape": True, "finalize": lambda value: value or "-"},
+    {"autoescape": True, "enable_async": True},
+    {"autoescape": True, "extensions": ["jinja2.ext.do"]},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=repr)
 @pytest.mark.parametrize(
-    ("source", "shown"),
+    "source",
     [
-        ("{{ data.title }}", "One"),
-        ("{{ data.nothing }}", ""),
-        ("{{ data.nothing.more }}", None),
-        ("{{ data.items() | length }}", "2"),
-        ('{{ data["items"] }}', "here"),
-        ("{{ data.title.upper() }}", "ONE"),
+        *("{{ data.title }}", "{{ data.nothing }}", "{{ data.title.upper() }}", "{{ data.n }}"),
+        *("{{ data.items() | length }}", '{{ data["items"] }}', "{{ data.deep.deeper.deepest }}"),
+        *("{{ data.page.status }}", "{{ data.page.nothing }}", "{{ data.nothing is defined }}"),
+        *("{{ data.safe }}{{ data.safe ~ data.title }}", "{{ data.title | safe }}", "{{ 1 }}"),
+        "{% for row in data.rows if row.on %}{{ row.name }}{{ loop.index }}{% else %}-{% endfor %}",
+        "{% for row in data.rows recursive %}{{ row.name }}{{ loop(row.rows or ()) }}{% endfor %}",
+        "{% macro m(row, more=data.n) %}{{ row.name }}{{ more }}{% endmacro %}{{ m(data.deep) }}",
+        "{% set more %}<b>{{ data.title }}</b>{% endset %}{{ more }}{{ data.n if data.n else 1 }}",
+        "{% autoescape data.n > 1 %}{{ data.title }}{{ data.safe }}{% endautoescape %}",
+        "{% filter upper %}{{ data.title }}{{ data.deep.name }}{% endfilter %}",
+        "{{ data.rows | map(attribute='name') | join(data.title) }}",
     ],
 )
-def test_keys_are_attributes_as_in_jinja(source: str, shown: str | None) -> None:
-    data = {"title": "One", "items": "here"}
+def test_a_template_makes_what_it_makes_in_jinja(source: str, options: dict[str, Any]) -> None:
+    rows = [{"name": "<i>", "on": True, "rows": [{"name": "&"}]}, {"name": Markup("<u>")}]
+    data = {"title": "<b>One</b>", "items": "here", "n": 3, "safe": Markup("<hr>"), "rows": rows}
+    data |= {"page": SimpleNamespace(status=200), "deep": {"name": "'", "deeper": {"deepest": ">"}}}
+    makers: list[Any] = [get_environment, Environment]
+    ours, jinjas = [make(**options).from_string(source).render(data=data) for make in makers]
+    assert ours == jinjas
+
+
+def test_what_is_missing_is_named_as_in_jinja() -> None:
     for environment in (get_environment(), Environment(autoescape=True)):
-        template = environment.from_string(source)
-        if shown is None:
-            with pytest.raises(UndefinedError, match="'dict object' has no attribute 'nothing'"):
-                template.render(data=data)
-        else:
-            assert template.render(data=data) == shown
+        template = environment.from_string("{{ data.nothing.more }}")
+        with pytest.raises(UndefinedError, match="'dict object' has no attribute 'nothing'"):
+            template.render(data={})
+
+
+urlpatterns = i18n_patterns(path("here/", lambda _: HttpResponse(), name="home"))
+
+
+def test_an_address_is_that_of_this_page() -> None:
+    url: Any = get_environment().globals["url"]
+    assert url("home") == "/"
+    try:
+        set_script_prefix("/shop/")
+        assert url("home") == "/shop/"
+    finally:
+        set_script_prefix("/")
+    try:
+        set_urlconf(__name__)
+        for language in ("de", "fr"):
+            with override(language):
+                assert url("home") == f"/{language}/here/"
+    finally:
+        set_urlconf(None)
+    assert url("book", kwargs={"isbn": "9"}) == url("book", None, ["9"]) == "/books/9/"
 
 
 def test_a_heading_that_is_not_the_answers_makes_another_section(

@@ -101,7 +101,7 @@ def test_sections_come_in_the_order_of_the_answers(async_client: AsyncClient, ga
             section = await anext(parts)
             assert section.strip().startswith(f'<section id="section-{name}" slot="{name}"')
             assert f"{name}, at last" in section
-        assert (await anext(parts)).strip().endswith("</html>")
+        assert "</html>" in section  # nothing is left to wait for
         assert [section.name for section in response.page.sections] == ["alpha", "beta"]
         assert response.page.complete
 
@@ -177,7 +177,7 @@ def test_timings_come_last_where_styles_are_compared(
 ) -> None:
     two_services(beta="fault=status:500")
     end = get(async_client)[1][-1]
-    assert end.startswith("<!-- Server-Timing: alpha;dur=")
+    assert "</html><!-- Server-Timing: alpha;dur=" in end
     assert ";desc=failed, total;dur=" in end
     settings.FANOUT_COMPARE = False
     assert get(async_client)[1][-1].endswith("</html>")

@@ -22,7 +22,7 @@ GONE = (404, 410)  # statuses that are answers, not failures: what was is no mor
 State = Literal["ok", "stale", "failed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # a frozen one takes twice as long to make
 class Section:
     """The outcome of one call; times are in seconds, `start` counts from the page's beginning."""
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import markupsafe
@@ -14,7 +14,8 @@ from django.http import HttpRequest
 from django.template import TemplateDoesNotExist, engines
 from django.template.loader import get_template, select_template
 from django.templatetags.static import static
-from django.urls import reverse
+from django.urls import get_script_prefix, get_urlconf, reverse
+from django.utils.translation import get_language
 from jinja2 import Environment, Template, nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.filters import FILTERS
@@ -46,8 +47,7 @@ def show_section(
         logger.exception("%s has a template that fails", section.name)
         if section.state == "failed":  # what failed before decides what becomes of the page
             return section, ""
-        failed = _fail(section, "has a template that fails")
-        return failed, show_section(failed, request)[1]
+        return show_section(_fail(section, "has a template that fails"), request)
 
 
 def encode_section(
@@ -88,7 +88,7 @@ def render_section(section: Section, request: HttpRequest) -> str:
         return str(template.render({"section": section}, request))
     key = (template.template, section.name, section.title)
     if key not in section.html:
-        section.html[key] = template.render({"section": section}, request)
+        section.html[key] = template.template.render(section=section)  # it knows nothing else
     return section.html[key]
 
 
@@ -147,31 +147,34 @@ def find_block(
 
 class _Template(Template):
     @classmethod
-    def from_code(cls, *args: Any, **options: Any) -> Template:
-        """As Jinja does it, but what is escaped is text, not an object for every piece of it."""
-        template = super().from_code(*args, **options)
-        template.root_render_func.__globals__["escape"] = _escape
+    def from_code(cls, environment: Environment, *args: Any, **options: Any) -> Template:
+        """As Jinja does it, with what the code of `_CodeGenerator` needs besides."""
+        template = super().from_code(environment, *args, **options)
+        absent = cache(partial(environment.undefined, None, {}))  # to make one takes time
+        template.root_render_func.__globals__.update(absent=absent, escape_text=_escape_text)
         return template
 
 
-def _escape(value: object) -> str:
-    return _escape_text(value) if type(value) is str else str(escape(value))
-
-
 class _CodeGenerator(CodeGenerator):
+    """As Jinja does it, but what a page does some 400 times is done at once."""
+
     def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:
-        """As Jinja does it, but what a dict has is taken at once: a page asks some 400 times."""
-        if not isinstance(node.node, nodes.Name) or node.attr in _METHODS:
+        if node.attr in _METHODS or self.environment.is_async:
             return super().visit_Getattr(node, frame)
-        self.write("(")
+        key = repr(node.attr)
+        self.write(f"((has[{key}] if {key} in has else absent({key})) if type(has := ")
         self.visit(node.node, frame)
-        self.write(f"[{node.attr!r}] if type(")
-        self.visit(node.node, frame)
-        self.write(f") is dict and {node.attr!r} in ")
-        self.visit(node.node, frame)
-        self.write(" else ")
-        super().visit_Getattr(node, frame)
-        self.write(")")
+        self.write(f") is dict else environment.getattr(has, {key}))")
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+        if frame.eval_ctx.volatile or not frame.eval_ctx.autoescape or finalize.src:
+            return super()._output_child_pre(node, frame, finalize)
+        self.write("(escape_text(said) if type(said := ")
+
+    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+        if frame.eval_ctx.volatile or not frame.eval_ctx.autoescape or finalize.src:
+            return super()._output_child_post(node, frame, finalize)
+        self.write(") is str else escape(said))")
 
 
 class _Environment(Environment):
@@ -182,11 +185,18 @@ class _Environment(Environment):
         """As Jinja does it, in one dict: a chain of two is slow to copy for every rendering."""
         return {**self.globals, **(d or {})}
 
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        """As Jinja does it, without two exceptions for every key of an answer."""
-        if type(obj) is dict and attribute not in _METHODS:
-            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
-        return super().getattr(obj, attribute)
+
+def _reverse(name: str, *args: Any, **options: Any) -> str:
+    """As Django does it, but an address without arguments is made once for all pages."""
+    if args or options:
+        return reverse(name, *args, **options)
+    urls = get_urlconf() or settings.ROOT_URLCONF
+    return _reverse_once(name, urls, get_script_prefix(), get_language())
+
+
+@lru_cache(1000)
+def _reverse_once(name: str, urls: str, *_: str | None) -> str:
+    return reverse(name, urls)
 
 
 def environment(**options: Any) -> Environment:
@@ -194,5 +204,5 @@ def environment(**options: Any) -> Environment:
     environment = _Environment(trim_blocks=True, lstrip_blocks=True, **options)
     # A look-up in the manifest takes 8 us, and a page makes several.
     get_static = static if settings.DEBUG else lru_cache(1024)(static)
-    environment.globals.update(static=get_static, url=reverse, title=settings.FANOUT_TITLE)
+    environment.globals.update(static=get_static, url=_reverse, title=settings.FANOUT_TITLE)
     return environment

@@ -80,7 +80,8 @@ class PageResponse(HttpResponse):
         elif not self.gone:
             context = make_context(self.page, visit, sections=rendered)
             content = render_to_string(page.template, context, visit.request, using="jinja2")
-        super().__init__(content, status=status, content_type=JSON if as_json else None)
+        kind, charset = JSON if as_json else None, settings.DEFAULT_CHARSET  # else looked for often
+        super().__init__(content, kind, status, charset=charset)
         set_headers(self, visit)
         lasting = self.page.complete and not visit.viewer  # Django 5.2 heeds only private
         self.headers["Cache-Control"] = "private" if lasting else "no-store, private"

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import StreamingHttpResponse
-from django.template.loader import get_template, render_to_string
+from django.template.loader import get_template
 from django.utils.safestring import SafeString
 
 from fanout.calls.section import Section
@@ -56,11 +57,10 @@ class StreamedPageResponse(StreamingHttpResponse):
         self, visit: Visit, page: Page, style: str, arrived: list[Section], arriving: Sections
     ) -> None:
         self._visit, self._template = visit, page.template
+        self._frame: Any = get_template("fanout/stream.html", using="jinja2")
         services = page.sections
-        self._waiting = {
-            s.name: Section(name=s.name, title=s.title, state="ok", start=0.0, duration=0.0)
-            for s in services
-        }
+        make = partial(Section, state="ok", start=0.0, duration=0.0)
+        self._waiting = {s.name: make(name=s.name, title=s.title) for s in services}
         waiting = tuple(self._waiting.values())
         self.page = Outcome(style, waiting, 0.0, page.find_required(services), visit.viewer_unknown)
         template: Any = get_template(self._template, using="jinja2")
@@ -87,12 +87,15 @@ class StreamedPageResponse(StreamingHttpResponse):
             yield shell
             if self._visit.request.method == "HEAD":
                 return
+            part = ""  # the last one goes with the end
             async for sections in arriving:
-                yield self._add(sections)
+                part = self._add(sections)
+                if self._waiting:
+                    yield part
         _, end = self._render()
-        yield end
         if settings.FANOUT_COMPARE:  # what buffered pages say in a header
-            yield f"<!-- Server-Timing: {make_timings(self.page, self.page.duration)} -->\n"
+            end += f"<!-- Server-Timing: {make_timings(self.page, self.page.duration)} -->\n"
+        yield part + end
 
     def _add(self, arrived: list[Section]) -> str:
         """The HTML of sections, which from now on are part of the page."""
@@ -109,8 +112,7 @@ class StreamedPageResponse(StreamingHttpResponse):
         """The page before its sections, and after them."""
         parts = {"sections": CUT, "waiting": self._waiting.values(), "template": self._template}
         context = make_context(self.page, self._visit, **parts)
-        html = render_to_string("fanout/stream.html", context, self._visit.request, using="jinja2")
-        shell, cut, end = html.partition(CUT)
+        shell, cut, end = self._frame.render(context, self._visit.request).partition(CUT)
         if not cut:
             message = f"{self._template} has no block named sections: they are streamed to there."
             raise ImproperlyConfigured(message)
