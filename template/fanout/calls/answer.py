@@ -15,7 +15,7 @@ from fanout.calls.service import Service
 
 MAX_VALUES = 50_000  # of an answer; in memory each takes up to 80 bytes more than its text
 OVERHEAD = 2048  # bytes that an answer takes at least
-MAX_READ = 128 * 1024 * 1024  # bytes that all read answers of this process and their HTML may take
+MAX_READ = 32 * 1024 * 1024  # bytes that all read answers of this process and their HTML may take
 _PLAIN = bytes(set(range(256)) - set(b"{[<,:"))  # what begins no value in JSON, XML or CSV
 _REQUEST = httpx.Request("GET", "")  # nobody's: what `read` gives depends on the answer alone
 

@@ -23,7 +23,7 @@ from fanout.calls.service import MASKED, Service
 from fanout.calls.transport.message import Incoming, Message, WentAway, get_header
 from fanout.calls.visit import Visit
 from fanout.policies.breaker import Paused, Unwell, Verdict
-from fanout.policies.bulkhead import Full
+from fanout.policies.bulkhead import AT_ONCE, Full
 from fanout.policies.deadline import NEARLY, SHARE
 
 TIMEOUTS = (TimeoutError, httpx.TimeoutException)
@@ -80,7 +80,7 @@ class Call:
 
     def guard(self, turn: Future[None]) -> AbstractContextManager[None]:
         """Count the call in the block of this, and learn from how it ends. Raises Full or Paused."""
-        if not turn.done():
+        if turn is not AT_ONCE and not turn.done():
             raise Full(f"has {self.service.concurrency} calls in flight already")
         return self.service.breaker.guard(NEARLY * self.most, judge, self._describe)
 

@@ -17,6 +17,7 @@ from fanout.calls.section import Section
 from fanout.calls.service import Service
 from fanout.calls.transport import arun, get_transport, run
 from fanout.calls.visit import Visit
+from fanout.policies.bulkhead import AT_ONCE
 from fanout.policies.coalescing import share
 from fanout.telemetry import load_tracing
 
@@ -117,7 +118,7 @@ def _start(service: Service, visit: Visit) -> Call:
 async def _call(call: Call) -> Answer:
     turn = call.service.bulkhead.enter()
     try:
-        if not turn.done():
+        if turn is not AT_ONCE and not turn.done():
             await asyncio.wait([asyncio.wrap_future(turn)], timeout=call.seconds / 2)
         with call.guard(turn):
             while True:

@@ -1,12 +1,12 @@
 """The headers of a call: what services may know of a visitor, and how long their answers hold."""
 
+import os
 import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
-from uuid import uuid4
 
 import httpx
 from django.http import HttpRequest
@@ -54,12 +54,12 @@ def pass_on(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _choose_id(given: str) -> str:
-    return given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+    return given if _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
 
 
 def read_directives(value: str) -> dict[str, float]:
     """What a Cache-Control says, with its seconds: https://www.rfc-editor.org/rfc/rfc9111#section-5.2."""
-    found = reversed(_DIRECTIVE.findall(value))  # of several, the first counts
+    found = reversed(_DIRECTIVE.findall(value)) if value else ()  # of several, the first counts
     return {name.lower(): float(seconds or 0) for name, seconds in found}
 
 

@@ -108,9 +108,8 @@ class LastGood:
     def drop(self, key: Key) -> None:
         """Forget what was kept, here and in the cache."""
         with self._lock:
-            self._put(
-                key, _Kept(_GONE, time.time(), 0.0, 0.0, OVERHEAD)
-            )  # newer than what the cache has
+            # It is newer than what the cache has.
+            self._put(key, _Kept(_GONE, time.time(), 0.0, 0.0, OVERHEAD))
             self._kept[key[0]].move_to_end(key, last=False)  # goes before any good answer
         if is_shared():
             self._start(caches["fanout"].delete, _name(key))
@@ -119,9 +118,10 @@ class LastGood:
         """The answer that this process kept, if it is fresh, or at least not too `stale`."""
         with self._lock:
             kept = self._kept[key[0]].get(key)
-        with suppress(BadAnswer):  # nested so deep that it was read only with more stack left
-            seconds = 0.0 if not kept else kept.stale_for if stale else kept.fresh_for
-            if kept and 0 <= time.time() - kept.at < seconds:  # below 0 if the clock was set back
+        seconds = 0.0 if not kept else kept.stale_for if stale else kept.fresh_for
+        # The clock may have been set back.
+        if kept and seconds and 0 <= time.time() - kept.at < seconds:
+            with suppress(BadAnswer):  # nested so deep that it was read only with more stack left
                 return readings.read(service, kept.reply, kept.at)
         return None
 
@@ -193,9 +193,8 @@ def _write(key: Key, reply: Reply, at: float, stale_for: float) -> None:
 
 
 def _weigh(reply: Reply) -> int:
-    return (
-        OVERHEAD + len(reply.body) + sum([len(name) + len(value) for name, value in reply.headers])
-    )
+    sizes = [len(name) + len(value) for name, value in reply.headers]
+    return OVERHEAD + len(reply.body) + sum(sizes)
 
 
 def _name(key: Key) -> str:

@@ -39,9 +39,8 @@ class Mistake(BadAnswer):
         if isinstance(error, UnicodeEncodeError) and (header := _find_header(error)):
             return cls(f"{method} gives a header {header!r:.60} that cannot be sent")
         lines = [line for _, line in walk_tb(error.__traceback__)]
-        mistake = cls(
-            " ".join(filter(None, (f"{method}:", kind, what))), (method, kind, *lines[-1:])
-        )
+        said = " ".join(filter(None, (f"{method}:", kind, what)))
+        mistake = cls(said, (method, kind, *lines[-1:]))
         return mistake.with_traceback(error.__traceback__)
 
 

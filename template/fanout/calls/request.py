@@ -95,16 +95,14 @@ def prepare(service: Service, visit: Visit) -> Message | None:
         if request is None:
             return None
         prepared = check(request, who := name(service, "request"))
-        if _get_origin(prepared.url) != _get_origin(
-            service.url
-        ):  # what it proves is for that alone
+        # What it proves is for its own host alone.
+        if _get_origin(prepared.url) != _get_origin(service.url):
             raise Mistake(f"{who} gives a request to another host than {service.name.upper()}_URL")
     if type(service.authenticate) in EVERYBODYS:
         return prepared
     talk = Talk(service, prepared, [])
-    digest, nothing = (
-        _digest(m.method, m.url, m.headers, m.body) for m in (talk.message, prepared)
-    )
+    both = (talk.message, prepared)
+    digest, nothing = (_digest(m.method, m.url, m.headers, m.body) for m in both)
     # One that says nothing at first, or asks something else, may say later who visits.
     alone = service.alone or talk.errand or digest == nothing
     return replace(prepared, digest="" if alone else digest)

@@ -4,8 +4,8 @@ from collections import deque
 from concurrent.futures import Future
 from threading import Lock
 
-_AT_ONCE: Future[None] = Future()  # the turn of whoever need not wait; making one takes time
-_AT_ONCE.set_result(None)
+AT_ONCE: Future[None] = Future()  # the turn of whoever need not wait: to ask one takes time
+AT_ONCE.set_result(None)
 
 
 class Full(Exception):
@@ -25,7 +25,7 @@ class Bulkhead:
         with self._lock:
             if self._free:
                 self._free -= 1
-                return _AT_ONCE
+                return AT_ONCE
             turn: Future[None] = Future()
             self._queue.append(turn)
         return turn
@@ -33,7 +33,7 @@ class Bulkhead:
     def leave(self, turn: Future[None]) -> None:
         """Stop waiting, or hand the place to the first who still waits for one."""
         with self._lock:
-            if turn.cancel():
+            if turn is not AT_ONCE and turn.cancel():
                 return
             while self._queue:
                 following = self._queue.popleft()

@@ -7,12 +7,13 @@ give up so soon.
 import asyncio
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Coroutine, Hashable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 T = TypeVar("T")
-_flights: WeakKeyDictionary[AbstractEventLoop, dict[Hashable, "_Flight[Any]"]] = WeakKeyDictionary()
+_flights: WeakKeyDictionary[AbstractEventLoop, dict[Hashable, "_Flight"]] = WeakKeyDictionary()
 
 
 async def share(key: Hashable, seconds: float, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -28,7 +29,7 @@ async def share(key: Hashable, seconds: float, call: Callable[[], Coroutine[Any,
     end = loop.time() + seconds
     flight = flights.get(key)
     if not flight or not flight.waiting or flight.task.done() or flight.end < end - seconds / 2:
-        flights[key] = flight = _Flight(call, seconds, end)
+        flights[key] = flight = _Flight(asyncio.create_task(share(None, seconds, call)), end)
         flight.task.add_done_callback(partial(_land, flights, key))
     flight.waiting += 1
     try:
@@ -45,17 +46,14 @@ async def share(key: Hashable, seconds: float, call: Callable[[], Coroutine[Any,
         del flight  # else an error, whose traceback has this frame, holds itself
 
 
-def _land(flights: dict[Hashable, "_Flight[Any]"], key: Hashable, task: asyncio.Task[Any]) -> None:
+def _land(flights: dict[Hashable, "_Flight"], key: Hashable, task: asyncio.Task[Any]) -> None:
     if key in flights and flights[key].task is task:
         del flights[key]
     task.cancelled() or task.exception()  # was seen
 
 
-class _Flight(Generic[T]):
-    """A call in a task."""
-
-    def __init__(
-        self, call: Callable[[], Coroutine[Any, Any, T]], seconds: float, end: float
-    ) -> None:
-        self.end, self.waiting = end, 0
-        self.task = asyncio.create_task(share(None, seconds, call))
+@dataclass
+class _Flight:
+    task: asyncio.Task[Any]
+    end: float
+    waiting: int = 0

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
+from itertools import chain
 from typing import Any
 
 import httpx
@@ -76,9 +77,7 @@ class Client:
         self._closed = True
         if self._sweep:
             self._sweep.cancel()
-        for connections in self._idle.values():
-            for connection in connections:
-                connection.transport.abort()
+        self._close_idle()
         self._lookups.shutdown(wait=False)
 
     def _find(self, origin: Origin) -> Connection | None:
@@ -116,7 +115,7 @@ class Client:
 
     def _close_idle(self) -> None:
         """Close what was idle for too long, and look again while there is anything left."""
-        self._sweep, known = None, [c for idle in self._idle.values() for c in idle]
+        self._sweep, known = None, list(chain(*self._idle.values()))
         self._idle.clear()
         for connection in known:
             if connection.since > time.monotonic() - IDLE:

@@ -39,10 +39,9 @@ class Message:
     @cached_property
     def origin(self) -> Origin:
         """Where it goes to."""
-        port = (
-            {"http": 80, "https": 443}[self.url.scheme] if self.url.port is None else self.url.port
-        )
-        return self.url.scheme, self.url.raw_host.decode("ascii"), port
+        scheme, port = self.url.scheme, self.url.port
+        usual = {"http": 80, "https": 443}[scheme]
+        return scheme, self.url.raw_host.decode("ascii"), usual if port is None else port
 
     @cached_property
     def _names(self) -> frozenset[bytes]:
