@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse
 from config.generated import SERVICES
 from fakes.app import create_app, get_latencies_ms
 from fanout.calls import service
-from fanout.calls.answer import readings
+from engine.visitors import forget_readings
 from fanout.calls.last_good import last_good
 from fanout.calls.service import Service, get_classes, get_service
 from fanout.calls.transport import TRANSPORTS
@@ -110,7 +110,7 @@ def _project_services(settings: Settings, fakes: str, monkeypatch: pytest.Monkey
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As in a process that has just started, with an empty cache; writes to it end with the test."""
     get_service.cache_clear()
-    readings.clear()
+    forget_readings()
     last_good.clear()
     caches["fanout"].clear()
     with ThreadPoolExecutor(2) as threads:

@@ -148,8 +148,7 @@ def test_an_answer_that_comes_again_is_read_once(read: list[bytes]) -> None:
     assert (first.at, again.at) == (1.0, 2.0)
     readings.read(ALPHA, make_reply(b"beta"), 3.0)
     assert read == [b"alpha", b"beta"]
-    readings.clear()
-    readings.read(ALPHA, make_reply(b"beta"), 4.0)
+    Readings().read(ALPHA, make_reply(b"beta"), 4.0)
     assert len(read) == 3
 
 

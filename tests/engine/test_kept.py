@@ -15,7 +15,7 @@ from pytest_django import Settings
 from starlette.responses import Response
 
 from engine.conftest import make_service, serve
-from engine.visitors import make_reply, make_visit
+from engine.visitors import forget_readings, make_reply, make_visit
 from fanout import Service, Visit
 from fanout.calls import answer as answer_module
 from fanout.calls import fetch as module
@@ -86,7 +86,7 @@ def restart() -> None:
     """Go on as another process."""
     wait_for_cache()
     last_good.clear()
-    readings.clear()
+    forget_readings()
 
 
 def make(cls: type[Service] = Service, **options: Any) -> Service:

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from threading import Event, Semaphore
 from typing import Any
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, Mock
 
 import httpx
 import pytest
@@ -348,3 +348,36 @@ def test_what_a_footer_asks_of_middleware_is_in_the_headers(
     response: Any = async_to_sync(views.stream)(request, Page("own.html"))
     assert response.streaming
     assert request.META["CSRF_COOKIE_NEEDS_UPDATE"]  # before any part is sent
+
+
+@pytest.mark.parametrize(
+    ("asks", "beta", "times", "ends"),
+    [
+        ("", "", 1, ""),
+        ("{{ page.missing | length }}{{ page.nothing }}", "", 1, "0"),
+        ("{{ page.missing | length }}", "fault=status:500", 2, "1"),
+        ("{{ page.complete }}", "fault=status:500", 2, "False"),
+        ("{{ page.sections[0].duration > 0 }}", "", 2, "True"),
+    ],
+)
+def test_the_end_is_made_again_if_it_asks_for_what_has_changed(
+    two_services: Callable[..., None],
+    templates: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
+    asks: str,
+    beta: str,
+    times: int,
+    ends: str,
+) -> None:
+    settings.FANOUT_COMPARE = False
+    two_services(beta=beta)
+    footer = "{% extends 'base.html' %}{% block main %}{% block sections %}{% endblock %}"
+    footer += f"{{% endblock %}}{{% block footer %}}<b>{asks}</b>{{% endblock %}}"
+    (templates / "own.html").write_text(footer, encoding="utf-8")
+    render = Mock(side_effect=StreamedPageResponse._render)
+    monkeypatch.setattr(StreamedPageResponse, "_render", lambda response: render(response))
+    request: Any = AsyncRequestFactory().get("/")
+    request.user = AnonymousUser()
+    assert f"<b>{ends}</b>" in async_to_sync(_stream)(request, Page("own.html"))
+    assert render.call_count == times

@@ -8,7 +8,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.test import AsyncClient, Client, RequestFactory
 
-from fanout.calls.answer import Reply
+from fanout.calls.answer import Readings, Reply, readings
 from fanout.calls.headers import make_headers
 from fanout.calls.visit import Visit
 from fanout.policies.deadline import Deadline
@@ -17,6 +17,11 @@ from fanout.policies.deadline import Deadline
 def make_visit(viewer: Any = None, seconds: float = 60.0) -> Visit:
     """A visit of somebody that may take so many seconds."""
     return Visit(RequestFactory().get("/"), viewer, Deadline(seconds), make_headers({}))
+
+
+def forget_readings() -> None:
+    """Have no answer that was read before."""
+    vars(readings).update(vars(Readings()))
 
 
 def make_reply(body: bytes, status: int = 200, **headers: str) -> Reply:

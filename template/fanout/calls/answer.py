@@ -88,11 +88,6 @@ class Readings:
             self._keep(key, answer, weight)
         return answer
 
-    def clear(self) -> None:
-        with self._lock:
-            self._known.clear()
-            self._weight = 0
-
     def _find(self, key: Hashable) -> Answer | None:
         with self._lock:
             if key not in self._known:

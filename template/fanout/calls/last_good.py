@@ -108,8 +108,7 @@ class LastGood:
     def drop(self, key: Key) -> None:
         """Forget what was kept, here and in the cache."""
         with self._lock:
-            # It is newer than what the cache has.
-            self._put(key, _Kept(_GONE, time.time(), 0.0, 0.0, OVERHEAD))
+            self._put(key, _Kept(_GONE, time.time(), 0.0, 0.0, OVERHEAD))  # newer than the cache's
             self._kept[key[0]].move_to_end(key, last=False)  # goes before any good answer
         if is_shared():
             self._start(caches["fanout"].delete, _name(key))
@@ -119,8 +118,7 @@ class LastGood:
         with self._lock:
             kept = self._kept[key[0]].get(key)
         seconds = 0.0 if not kept else kept.stale_for if stale else kept.fresh_for
-        # The clock may have been set back.
-        if kept and seconds and 0 <= time.time() - kept.at < seconds:
+        if kept and seconds and 0 <= time.time() - kept.at < seconds:  # below 0 if set back
             with suppress(BadAnswer):  # nested so deep that it was read only with more stack left
                 return readings.read(service, kept.reply, kept.at)
         return None

@@ -38,8 +38,7 @@ class Visit:
     viewer_unknown: bool = False  # somebody may be logged in, but the database did not say who
     language: str = field(default_factory=lambda: get_language() or settings.LANGUAGE_CODE)
     sections: dict[str, Section] = field(default_factory=dict)  # made so far, by name
-    # Of those being made, if awaited.
-    arrivals: dict[str, Event | None] = field(default_factory=dict)
+    arrivals: dict[str, Event | None] = field(default_factory=dict)  # being made, if awaited
 
     @property
     def kwargs(self) -> dict[str, Any]:

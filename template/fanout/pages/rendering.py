@@ -188,10 +188,8 @@ class _Environment(Environment):
 
 def _reverse(name: str, *args: Any, **options: Any) -> str:
     """As Django does it, but an address without arguments is made once for all pages."""
-    if args or options:
-        return reverse(name, *args, **options)
-    urls = get_urlconf() or settings.ROOT_URLCONF
-    return _reverse_once(name, urls, get_script_prefix(), get_language())
+    here = get_urlconf() or settings.ROOT_URLCONF, get_script_prefix(), get_language()
+    return reverse(name, *args, **options) if args or options else _reverse_once(name, *here)
 
 
 @lru_cache(1000)

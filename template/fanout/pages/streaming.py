@@ -67,7 +67,9 @@ class StreamedPageResponse(StreamingHttpResponse):
         context = make_context(self.page, visit, sections=[], slot=True)
         self._render_sections = find_block(template.template, "sections", context)
         first = self._add(arrived) if arrived else ""
-        shell, _ = self._render()  # whole, while middleware can still set cookies, or show an error
+        shell, self._end = (
+            self._render()
+        )  # whole, while middleware can set cookies or show an error
         self._parts = self._stream(shell + first, arriving)
         # Without the charset, Django looks for it in the content type, for every part.
         super().__init__(self._parts, status=self.page.status, charset=settings.DEFAULT_CHARSET)
@@ -92,7 +94,8 @@ class StreamedPageResponse(StreamingHttpResponse):
                 part = self._add(sections)
                 if self._waiting:
                     yield part
-        _, end = self._render()
+        same = all(getattr(self.page, what) == it for what, it in self._asked.answers.items())
+        end = self._end if same else self._render()[1]
         if settings.FANOUT_COMPARE:  # what buffered pages say in a header
             end += f"<!-- Server-Timing: {make_timings(self.page, self.page.duration)} -->\n"
         yield part + end
@@ -111,9 +114,22 @@ class StreamedPageResponse(StreamingHttpResponse):
     def _render(self) -> tuple[str, str]:
         """The page before its sections, and after them."""
         parts = {"sections": CUT, "waiting": self._waiting.values(), "template": self._template}
-        context = make_context(self.page, self._visit, **parts)
+        parts |= {"places": self.page.sections, "page": (asked := _Asked(self.page))}
+        self._asked, context = asked, {**make_context(self.page, self._visit), **parts}
         shell, cut, end = self._frame.render(context, self._visit.request).partition(CUT)
         if not cut:
             message = f"{self._template} has no block named sections: they are streamed to there."
             raise ImproperlyConfigured(message)
         return shell, end
+
+
+class _Asked:
+    """What became of a page, with a note of what its template asks about that."""
+
+    def __init__(self, page: Outcome) -> None:
+        self._page = page
+        self.answers: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        self.answers[name] = answer = getattr(self._page, name)
+        return answer

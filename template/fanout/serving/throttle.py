@@ -140,11 +140,9 @@ def _refuse(view: Any, request: HttpRequest, status: int, seconds: int, sentence
 
 def _log(request: HttpRequest, outcome: str) -> None:
     """Say who tried, as they say it themselves: the name comes last, so that it cannot say more."""
-    said = {
-        "account": request.POST.get("username", ""),
-        "address": request.META.get("REMOTE_ADDR", ""),
-        "request_id": request.META.get("HTTP_X_REQUEST_ID", ""),
-    }
+    meta = request.META
+    said = {"account": request.POST.get("username", ""), "address": meta.get("REMOTE_ADDR", "")}
+    said["request_id"] = meta.get("HTTP_X_REQUEST_ID", "")
     extra = {key: repr(text[:MOST_CHARACTERS])[1:-1] for key, text in said.items()}
     line = "A log-in %s: from %s as '%s'"
     logger.warning(line, outcome, extra["address"], extra["account"], extra=extra)

@@ -53,10 +53,8 @@ def _set_up() -> None:
     about = {"service.name": settings.FANOUT_TITLE, "service.instance.id": str(uuid4())}
     try:
         resource = Resource.create({**about, **OTELResourceDetector().detect().attributes})
-        readers = [
-            e if isinstance(e, MetricReader) else PeriodicExportingMetricReader(e)
-            for e in _make_exporters("METRICS")
-        ]
+        made, regularly = _make_exporters("METRICS"), PeriodicExportingMetricReader
+        readers = [e if isinstance(e, MetricReader) else regularly(e) for e in made]
         _providers.append(meter_provider := MeterProvider(readers, resource))
         metrics.set_meter_provider(meter_provider)
         if exporters := _make_exporters("TRACES"):
