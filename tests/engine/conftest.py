@@ -23,9 +23,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from config.generated import SERVICES
+from engine.visitors import forget_readings
 from fakes.app import create_app, get_latencies_ms
 from fanout.calls import service
-from engine.visitors import forget_readings
 from fanout.calls.last_good import last_good
 from fanout.calls.service import Service, get_classes, get_service
 from fanout.calls.transport import TRANSPORTS

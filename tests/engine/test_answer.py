@@ -1,6 +1,7 @@
 """What counts as an answer, and what is hostile in one."""
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -186,6 +187,15 @@ def test_two_threads_may_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert readings.read(ALPHA, reply, 0.0).data["title"] == "outer"
     assert readings.read(ALPHA, reply, 0.0).data["title"] == "inner"
     assert readings._weight == 20 + module.OVERHEAD
+
+
+def test_the_answers_that_came_last_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_READ", 2)
+    read = Mock(return_value={"items": []})
+    service, readings = make_service("alpha", "", read=read), Readings()
+    for body in (b"a", b"b", b"a", b"c", b"a", b"b"):
+        readings.read(service, make_reply(body), 0.0)
+    assert read.call_count == 4  # "a" came all the time
 
 
 def test_small_answers_that_never_repeat_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

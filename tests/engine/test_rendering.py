@@ -11,9 +11,9 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.template import engines
 from django.test import RequestFactory
-from django.urls import path, set_script_prefix, set_urlconf
+from django.urls import clear_url_caches, path, set_script_prefix, set_urlconf
 from django.utils.translation import override
-from jinja2 import DictLoader, Environment, UndefinedError
+from jinja2 import DebugUndefined, DictLoader, Environment, StrictUndefined, UndefinedError
 from markupsafe import Markup
 from pytest_django import Settings
 
@@ -160,10 +160,13 @@ OPTIONS: list[dict[str, Any]] = [
     {"autoescape": True, "finalize": lambda value: value or "-"},
     {"autoescape": True, "enable_async": True},
     {"autoescape": True, "extensions": ["jinja2.ext.do"]},
+    *({"autoescape": True, "undefined": kind} for kind in (StrictUndefined, DebugUndefined)),
 ]
+MAKERS: list[Any] = [get_environment, Environment]
+IDS = ("escaped", "not escaped", "finalize", "async", "extended", "strict", "debug")
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=repr)
+@pytest.mark.parametrize("options", OPTIONS, ids=IDS)
 @pytest.mark.parametrize(
     "source",
     [
@@ -184,9 +187,16 @@ def test_a_template_makes_what_it_makes_in_jinja(source: str, options: dict[str,
     rows = [{"name": "<i>", "on": True, "rows": [{"name": "&"}]}, {"name": Markup("<u>")}]
     data = {"title": "<b>One</b>", "items": "here", "n": 3, "safe": Markup("<hr>"), "rows": rows}
     data |= {"page": SimpleNamespace(status=200), "deep": {"name": "'", "deeper": {"deepest": ">"}}}
-    makers: list[Any] = [get_environment, Environment]
-    ours, jinjas = [make(**options).from_string(source).render(data=data) for make in makers]
+    ours, jinjas = [_render(make(**options), source, data) for make in MAKERS]
     assert ours == jinjas
+
+
+def _render(environment: Environment, source: str, data: object) -> str:
+    """What comes of it, or what is said against it."""
+    try:
+        return environment.from_string(source).render(data=data)
+    except UndefinedError as error:
+        return str(error)
 
 
 def test_what_is_missing_is_named_as_in_jinja() -> None:
@@ -215,6 +225,22 @@ def test_an_address_is_that_of_this_page() -> None:
     finally:
         set_urlconf(None)
     assert url("book", kwargs={"isbn": "9"}) == url("book", None, ["9"]) == "/books/9/"
+    assert url(viewname="home") == "/"
+
+
+def test_an_address_is_made_anew_with_new_urls(monkeypatch: pytest.MonkeyPatch) -> None:
+    url: Any = get_environment().globals["url"]
+    try:
+        set_urlconf(__name__)
+        assert url("home") == "/en-us/here/"
+        monkeypatch.setattr(
+            f"{__name__}.urlpatterns", [path("there/", lambda _: HttpResponse(), name="home")]
+        )
+        clear_url_caches()
+        assert url("home") == "/there/"
+    finally:
+        set_urlconf(None)
+        clear_url_caches()
 
 
 def test_a_heading_that_is_not_the_answers_makes_another_section(

@@ -102,6 +102,7 @@ def test_sections_come_in_the_order_of_the_answers(async_client: AsyncClient, ga
             assert section.strip().startswith(f'<section id="section-{name}" slot="{name}"')
             assert f"{name}, at last" in section
         assert "</html>" in section  # nothing is left to wait for
+        assert await anext(parts, None) is None
         assert [section.name for section in response.page.sections] == ["alpha", "beta"]
         assert response.page.complete
 

@@ -15,7 +15,8 @@ from fanout.calls.service import Service
 
 MAX_VALUES = 50_000  # of an answer; in memory each takes up to 80 bytes more than its text
 OVERHEAD = 2048  # bytes that an answer takes at least
-MAX_READ = 32 * 1024 * 1024  # bytes that all read answers of this process and their HTML may take
+MAX_READ = 128 * 1024 * 1024  # bytes that all read answers of this process and their HTML may take
+MOST_READ = 1000  # of them: more that never come again are in the way of what does
 _PLAIN = bytes(set(range(256)) - set(b"{[<,:"))  # what begins no value in JSON, XML or CSV
 _REQUEST = httpx.Request("GET", "")  # nobody's: what `read` gives depends on the answer alone
 
@@ -56,7 +57,7 @@ def make_empty(status: int | None, at: float) -> Answer:
 class Readings:
     """The answers that were read, by what came: one that comes again is not read again.
 
-    There are as many as fit into MAX_READ; the one that did not come for longest goes first.
+    MOST_READ, or as many as fit into MAX_READ; the one that did not come for longest goes first.
     """
 
     def __init__(self) -> None:
@@ -100,7 +101,7 @@ class Readings:
             if key not in self._known:  # another thread may have read it meanwhile
                 self._known[key] = (answer, weight)
                 self._weight += weight
-            while self._weight > MAX_READ:
+            while self._weight > MAX_READ or len(self._known) > MOST_READ:
                 _, (_, freed) = self._known.popitem(last=False)
                 self._weight -= freed
 

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.template import TemplateDoesNotExist, engines
 from django.template.loader import get_template, select_template
 from django.templatetags.static import static
-from django.urls import get_script_prefix, get_urlconf, reverse
+from django.urls import get_resolver, get_script_prefix, get_urlconf, reverse
 from django.utils.translation import get_language
 from jinja2 import Environment, Template, nodes
 from jinja2.compiler import CodeGenerator, Frame
@@ -186,15 +186,16 @@ class _Environment(Environment):
         return {**self.globals, **(d or {})}
 
 
-def _reverse(name: str, *args: Any, **options: Any) -> str:
+def _reverse(viewname: str, *args: Any, **options: Any) -> str:
     """As Django does it, but an address without arguments is made once for all pages."""
-    here = get_urlconf() or settings.ROOT_URLCONF, get_script_prefix(), get_language()
-    return reverse(name, *args, **options) if args or options else _reverse_once(name, *here)
+    if args or options:
+        return reverse(viewname, *args, **options)
+    return _once(viewname, get_resolver(get_urlconf()), get_script_prefix(), get_language())
 
 
 @lru_cache(1000)
-def _reverse_once(name: str, urls: str, *_: str | None) -> str:
-    return reverse(name, urls)
+def _once(viewname: str, *_: Any) -> str:
+    return reverse(viewname)
 
 
 def environment(**options: Any) -> Environment:

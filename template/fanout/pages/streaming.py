@@ -67,9 +67,7 @@ class StreamedPageResponse(StreamingHttpResponse):
         context = make_context(self.page, visit, sections=[], slot=True)
         self._render_sections = find_block(template.template, "sections", context)
         first = self._add(arrived) if arrived else ""
-        shell, self._end = (
-            self._render()
-        )  # whole, while middleware can set cookies or show an error
+        shell, self._end = self._render()  # whole, so that cookies and errors are not too late
         self._parts = self._stream(shell + first, arriving)
         # Without the charset, Django looks for it in the content type, for every part.
         super().__init__(self._parts, status=self.page.status, charset=settings.DEFAULT_CHARSET)
