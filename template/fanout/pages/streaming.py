@@ -111,9 +111,9 @@ class StreamedPageResponse(StreamingHttpResponse):
 
     def _render(self) -> tuple[str, str]:
         """The page before its sections, and after them."""
+        self._asked: Any = _Asked(self.page)
         parts = {"sections": CUT, "waiting": self._waiting.values(), "template": self._template}
-        parts |= {"places": self.page.sections, "page": (asked := _Asked(self.page))}
-        self._asked, context = asked, {**make_context(self.page, self._visit), **parts}
+        context = make_context(self._asked, self._visit, places=self.page.sections, **parts)
         shell, cut, end = self._frame.render(context, self._visit.request).partition(CUT)
         if not cut:
             message = f"{self._template} has no block named sections: they are streamed to there."
