@@ -119,7 +119,7 @@ def _show_gone(request: HttpRequest) -> bytes:
     return bytes(response_for_exception(request, error).content)
 
 
-def make_context(page: Outcome, visit: Visit, **more: object) -> dict[str, object]:
+def make_context(page: object, visit: Visit, **more: object) -> dict[str, object]:
     """What a page's template gets."""
     more["fakes_url"] = settings.DEBUG and settings.FAKES_URL
     return {"page": page, "viewer": visit.viewer, "compare": settings.FANOUT_COMPARE, **more}

@@ -111,7 +111,7 @@ class StreamedPageResponse(StreamingHttpResponse):
 
     def _render(self) -> tuple[str, str]:
         """The page before its sections, and after them."""
-        self._asked: Any = _Asked(self.page)
+        self._asked = _Asked(self.page)
         parts = {"sections": CUT, "waiting": self._waiting.values(), "template": self._template}
         context = make_context(self._asked, self._visit, places=self.page.sections, **parts)
         shell, cut, end = self._frame.render(context, self._visit.request).partition(CUT)
