@@ -22,7 +22,7 @@ from fanout.calls.answer import Answer, Reply
 from fanout.calls.auth import get_secrets, spell
 from fanout.calls.call import Call
 from fanout.calls.fetch import fetch
-from fanout.calls.headers import make_headers
+from fanout.calls.headers import pass_on
 from fanout.calls.mistake import BadAnswer
 from fanout.calls.section import Section
 from fanout.calls.service import Service, find_services, put_in_order, services
@@ -147,7 +147,7 @@ def make_visit(path: str, viewer: Viewer) -> Visit:
     request.resolver_match = _resolve(path)
     request.user = viewer or AnonymousUser()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore()
-    return _Visit(request, viewer, Deadline(settings.FANOUT_DEADLINE), make_headers({}))
+    return _Visit(request, viewer, Deadline(settings.FANOUT_DEADLINE), pass_on({}))
 
 
 class _Arguments(dict[str, Any]):

@@ -13,8 +13,9 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def test_a_well_formed_trace_goes_on() -> None:
-    headers = {"traceparent": TRACE, "X-Request-ID": "a-1"}
-    assert pass_on(headers | {"tracestate": "a=1,b=2"}) == headers  # that is the visitor's own
+    meta = {"HTTP_TRACEPARENT": TRACE, "HTTP_X_REQUEST_ID": "a-1"}
+    meta["HTTP_TRACESTATE"] = "a=1,b=2"  # that is the visitor's own
+    assert pass_on(meta) == {"traceparent": TRACE, "X-Request-ID": "a-1"}
 
 
 @pytest.mark.parametrize(
@@ -31,14 +32,14 @@ def test_a_well_formed_trace_goes_on() -> None:
     ],
 )
 def test_another_trace_does_not(trace: str) -> None:
-    assert set(pass_on({"traceparent": trace, "tracestate": "a=1"})) == {"X-Request-ID"}
+    assert set(pass_on({"HTTP_TRACEPARENT": trace, "HTTP_TRACESTATE": "a=1"})) == {"X-Request-ID"}
 
 
 @pytest.mark.parametrize(
     "request_id", ["", "a b", "a\n", "ä", "a" * 65, "../etc/passwd", "a.b", "${a}"]
 )
 def test_a_request_id_is_made_where_there_is_no_good_one(request_id: str) -> None:
-    made = pass_on({"X-Request-ID": request_id})["X-Request-ID"]
+    made = pass_on({"HTTP_X_REQUEST_ID": request_id})["X-Request-ID"]
     assert len(made) == 32
     assert made != pass_on({})["X-Request-ID"]
 

@@ -19,7 +19,7 @@ from pytest_django import Settings
 from engine.commands import find_free_ports, read_until, run_commands
 from engine.conftest import Script, serve
 from engine.visitors import ask_wsgi
-from fanout.calls.headers import make_headers, request_id
+from fanout.calls.headers import pass_on, request_id
 from fanout.serving.entries import get_asgi_application, get_wsgi_application
 from fanout.serving.log import Handler, JsonFormatter
 
@@ -71,7 +71,7 @@ def test_an_exception_is_a_field(read: Read) -> None:
 
 
 def test_a_line_names_its_request_and_its_trace(read: Read) -> None:
-    make_headers({"X-Request-ID": "mine"})
+    pass_on({"HTTP_X_REQUEST_ID": "mine"})
     span = NonRecordingSpan(SpanContext(0xABC, 0xDEF, is_remote=False))
     with trace.use_span(span):
         logging.getLogger("shop").warning("Sold out")

@@ -9,14 +9,14 @@ from django.contrib.auth import get_user_model
 from django.test import AsyncClient, Client, RequestFactory
 
 from fanout.calls.answer import Readings, Reply, readings
-from fanout.calls.headers import make_headers
+from fanout.calls.headers import pass_on
 from fanout.calls.visit import Visit
 from fanout.policies.deadline import Deadline
 
 
 def make_visit(viewer: Any = None, seconds: float = 60.0) -> Visit:
     """A visit of somebody that may take so many seconds."""
-    return Visit(RequestFactory().get("/"), viewer, Deadline(seconds), make_headers({}))
+    return Visit(RequestFactory().get("/"), viewer, Deadline(seconds), pass_on({}))
 
 
 def forget_readings() -> None:

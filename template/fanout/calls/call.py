@@ -69,7 +69,8 @@ class Call:
         """Say what is to be sent, anew for a second try. Raises BadAnswer."""
         if not self.again:
             self.service.retries.deposit()
-        self._talk = Talk(self.service, self.message, self.headers.raw)
+        more = [(name.encode(), value.encode()) for name, value in self.headers.items()]
+        self._talk = Talk(self.service, self.message, more)
         return self._talk
 
     def get_left(self) -> float:

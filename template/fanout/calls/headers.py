@@ -8,12 +8,10 @@ from contextlib import suppress
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 
-import httpx
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 REQUEST_ID = "X-Request-ID"
-ALWAYS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "fanout"}
 IDS = (b"x-request-id", b"traceparent")
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")  # for the log
@@ -35,21 +33,16 @@ def mark_response(request: HttpRequest, response: HttpResponseBase) -> None:
     response.headers.setdefault(REQUEST_ID, request.META["HTTP_X_REQUEST_ID"])
 
 
-def make_headers(headers: Mapping[str, str]) -> httpx.Headers:
-    """The headers of all calls for one page, made of those of the visitor's request."""
-    passed = pass_on(headers)
-    request_id.set(passed[REQUEST_ID])  # Django's own entries do not set it earlier
-    return httpx.Headers({**ALWAYS, **passed})
+def pass_on(meta: Mapping[str, str]) -> dict[str, str]:
+    """What goes on from a request to all its calls: its id, made if there is none, and its trace.
 
-
-def pass_on(headers: Mapping[str, str]) -> dict[str, str]:
-    """The request id, made if there is none, and the trace: https://www.w3.org/TR/trace-context/.
-
-    Cookies, Authorization and tracestate never go on, and neither does what is not well-formed.
+    Cookies, Authorization and tracestate never do, and neither does what is not well-formed, as in
+    https://www.w3.org/TR/trace-context/. `meta` is the request's.
     """
-    passed = {REQUEST_ID: _choose_id(headers.get(REQUEST_ID, ""))}
-    if _PARENT.fullmatch(headers.get("traceparent", "")):
-        passed["traceparent"] = headers["traceparent"]
+    passed = {REQUEST_ID: _choose_id(meta.get("HTTP_X_REQUEST_ID", ""))}
+    request_id.set(passed[REQUEST_ID])  # Django's own entries do not set it earlier
+    if _PARENT.fullmatch(trace := meta.get("HTTP_TRACEPARENT", "")):
+        passed["traceparent"] = trace
     return passed
 
 

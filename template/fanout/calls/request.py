@@ -13,7 +13,7 @@ from fanout.calls.auth import ClientCredentials, Flow
 from fanout.calls.headers import IDS
 from fanout.calls.mistake import BadAnswer, Mistake, call, name
 from fanout.calls.service import Service, make_url
-from fanout.calls.transport.message import Header, Incoming, Message
+from fanout.calls.transport.message import ALWAYS, Header, Incoming, Message
 from fanout.calls.visit import Visit
 from fanout.policies.breaker import Unwell
 
@@ -34,6 +34,7 @@ class Talk:
         self._flow: Flow | None = None
         self._sent, self._answered, self._shared = 0, False, bool(message.digest)
         if service.authenticate:
+            more = [*ALWAYS, *more] if more else []  # for a digest, what the class says alone
             self._main = self._request = message.make_request(more)
             self.go_on(None)
 

@@ -6,17 +6,17 @@ waits would keep one.
 
 import logging
 from asyncio import Event
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Union
 
-import httpx
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import Error, close_old_connections
 from django.http import HttpRequest
 from django.utils.translation import get_language
 
-from fanout.calls.headers import REQUEST_ID, make_headers
+from fanout.calls.headers import REQUEST_ID, pass_on
 from fanout.calls.section import Section
 from fanout.policies.deadline import Deadline, time_limit
 
@@ -34,7 +34,7 @@ class Visit:
     request: HttpRequest
     viewer: Viewer
     deadline: Deadline
-    headers: httpx.Headers  # of every call
+    headers: Mapping[str, str]  # of every call
     viewer_unknown: bool = False  # somebody may be logged in, but the database did not say who
     language: str = field(default_factory=lambda: get_language() or settings.LANGUAGE_CODE)
     sections: dict[str, Section] = field(default_factory=dict)  # made so far, by name
@@ -52,7 +52,7 @@ class Visit:
 
 def get_visit(request: HttpRequest) -> Visit:
     """Start a visit. Asks the database who is logged in, but only if the visitor has a session."""
-    deadline, headers = Deadline(settings.FANOUT_DEADLINE), make_headers(request.headers)
+    deadline, headers = Deadline(settings.FANOUT_DEADLINE), pass_on(request.META)
     viewer, unknown = None, False
     with time_limit(deadline.budget(VIEWER_SECONDS)):
         try:
@@ -67,7 +67,7 @@ def get_visit(request: HttpRequest) -> Visit:
 
 async def aget_visit(request: HttpRequest) -> Visit:
     """Start a visit, without blocking the event loop."""
-    deadline, headers = Deadline(settings.FANOUT_DEADLINE), make_headers(request.headers)
+    deadline, headers = Deadline(settings.FANOUT_DEADLINE), pass_on(request.META)
     viewer, unknown = None, False
     with time_limit(deadline.budget(VIEWER_SECONDS)):
         try:
@@ -86,7 +86,7 @@ def _has_asked(request: HttpRequest, viewer: Viewer) -> bool:
     return viewer is not None or settings.SESSION_COOKIE_NAME in request.COOKIES
 
 
-def _log(error: Error, headers: httpx.Headers) -> None:
+def _log(error: Error, headers: Mapping[str, str]) -> None:
     message = "The database did not say who the viewer is: %s"
     extra = {"request_id": headers[REQUEST_ID]}
     logging.getLogger("fanout").warning(message, error, extra=extra)

@@ -51,7 +51,7 @@ class TracedCall(Call):
         name, attributes = f"GET {service.name}", _describe(service)
         self._span = _tracer.start_span(name, kind=trace.SpanKind.CLIENT, attributes=attributes)
         self._context = trace.set_span_in_context(self._span)
-        self.headers = visit.headers.copy()
+        self.headers = dict(visit.headers)
         _trace_context.inject(self.headers, self._context)
         self.headers.pop("tracestate", None)  # a visitor's, and others get the answer too
         self._source = "shared"  # with the page that calls, unless this one does

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from fanout.calls.transport.client import IDLE, Client, make_ssl_context
-from fanout.calls.transport.message import Header, Incoming, Message
+from fanout.calls.transport.message import ALWAYS, Header, Incoming, Message
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class HttpxTransport:
     async def send(
         self, message: Message, more: Iterable[Header], *, seconds: float, fresh: bool
     ) -> Incoming:
-        request = message.make_request(more)
+        request = message.make_request([*ALWAYS, *more])
         return _HttpxAnswer(await self._transport.handle_async_request(request))
 
     async def aclose(self) -> None:

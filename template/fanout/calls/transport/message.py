@@ -10,6 +10,9 @@ import httpx
 
 Header = tuple[bytes, bytes]
 Origin = tuple[str, str, int]  # scheme, host, port: where connections lead to
+# What every request says where its class does not.
+ALWAYS = [(b"Accept", b"application/json"), (b"Accept-Encoding", b"identity")]
+ALWAYS += [(b"User-Agent", b"fanout")]
 _LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/1\.1")
 
 
@@ -53,7 +56,8 @@ class Message:
         lengths = {value for name, value in self.headers if name.lower() == b"content-length"}
         if not _LINE.fullmatch(line) or lengths - {b"%d" % len(self.body)}:
             raise httpx.LocalProtocolError("its method, path or Content-Length is not right")
-        return b"".join([line, b"\r\n", *(b"%b: %b\r\n" % header for header in self.headers)])
+        own = [*self.headers, *self._add(ALWAYS)]
+        return b"".join([line, b"\r\n", *(b"%b: %b\r\n" % header for header in own)])
 
     def _add(self, more: Iterable[Header]) -> list[Header]:
         return [header for header in more if header[0].lower() not in self._names]
