@@ -90,7 +90,7 @@ class Call:
         if not talk.errand:
             self._status = incoming.status
             self._control = get_header(incoming, b"cache-control")
-            self._age = get_header(incoming, b"age")
+            self._age = get_header(incoming, b"age") if self._control else ""
             check_status(incoming, self.service.empty)
         return Body(incoming, self.service.max_bytes)
 

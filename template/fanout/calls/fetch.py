@@ -134,16 +134,17 @@ async def _call(call: Call) -> Answer:
 async def _exchange(call: Call) -> Answer:
     talk = call.begin()
     while True:
-        message, send = talk.message, partial(_send, call, talk)
+        message = talk.message
         if talk.errand:
             try:
+                send = partial(_send, call, talk)
                 reply = await share(talk.errand, call.get_left(), send)
             except TIMEOUTS:  # of whoever has sent it, and had less time
                 call.get_left()
                 continue
             if reply and talk.message is message:  # somebody else has sent it
                 talk.go_on(reply.make_response())
-        elif reply := await send():
+        elif reply := await _send(call, talk):
             return call.keep(reply)
 
 

@@ -16,7 +16,8 @@ from fanout.calls.mistake import BadAnswer
 MAX_ITEMS = 1000  # more would keep the template, and with it every other page, busy for too long
 _decode = Decoder().decode  # takes no NaN, no 1e999 and no half of a character
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
-_PLAIN = re.compile(r"(?:https?://|/)[!-Z\\^-~]*")  # nothing that has to be taken apart
+_PLAIN = re.compile(r"((?:https?://|/)[!-Z\\^-~]*)?")  # nothing that has to be taken apart
+_ALL_PLAIN = re.compile(rf"({_PLAIN.pattern}\n)*")
 
 GONE = (404, 410)  # statuses that are answers, not failures: what was is no more
 State = Literal["ok", "stale", "failed"]
@@ -77,7 +78,9 @@ def check_section(data: object, who: str, *, parsed: bool = False) -> dict[str, 
         raise BadAnswer(f"{who} items that are no list")
     if len(items) > MAX_ITEMS:
         raise BadAnswer(f"{who} more than {MAX_ITEMS} items")
-    section = {"title": "", **data, "items": [_secure(item, who) for item in items]}
+    if not (parsed and _are_plain(items)):
+        items = [_secure(item, who) for item in items]
+    section = {"title": "", **data, "items": items}
     if not parsed:
         try:
             json.dumps(section, ensure_ascii=False, default=_open, skipkeys=True).encode()
@@ -88,7 +91,7 @@ def check_section(data: object, who: str, *, parsed: bool = False) -> dict[str, 
 
 def is_safe_link(url: str) -> bool:
     """Whether a browser may follow `url`: relative, or http(s), with nothing hidden in it."""
-    if not url or _PLAIN.fullmatch(url):
+    if _PLAIN.fullmatch(url):
         return True
     try:
         return not _CONTROL.search(url) and urlsplit(url).scheme in ("", "http", "https")
@@ -99,6 +102,18 @@ def is_safe_link(url: str) -> bool:
 def is_safe_image(url: str) -> bool:
     """Whether a browser may show `url`: a safe link, or a picture in the address itself."""
     return url.startswith("data:image/") or is_safe_link(url)
+
+
+def _are_plain(items: list[Any]) -> bool:
+    """Whether `_secure` would find nothing in items of JSON: to look at all at once takes half as long."""
+    try:
+        "".join([item["title"] for item in items])
+        "".join([item["text"] for item in items if "text" in item])
+        urls = [item[key] for key in ("url", "image") for item in items if key in item]
+        text = "\n".join([*urls, ""])
+    except (KeyError, TypeError):  # null is one, too
+        return False
+    return text.count("\n") == len(urls) and bool(_ALL_PLAIN.fullmatch(text))
 
 
 def _open(value: object) -> object:

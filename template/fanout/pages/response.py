@@ -45,9 +45,12 @@ class Outcome:
     @property
     def status(self) -> int:
         """The HTTP status: what `find_gone` finds, 503 if a required section or all are missing, or 200."""
-        needed = any(section.name in self.required for section in self.missing)
-        broken = needed or len(self.missing) == len(self.sections)
-        return find_gone(self.sections, self.required) or (503 if broken else 200)
+        missing = self.missing
+        if not missing and self.sections:
+            return 200
+        needed = any(section.name in self.required for section in missing)
+        broken = needed or len(missing) == len(self.sections)
+        return find_gone(missing, self.required) or (503 if broken else 200)
 
 
 def find_gone(sections: Iterable[Section], required: Collection[str]) -> int | None:

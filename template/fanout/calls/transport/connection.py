@@ -7,6 +7,7 @@ import asyncio
 import select
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import httpx
@@ -155,7 +156,7 @@ class Connection(asyncio.Protocol):
     @property
     def quiet(self) -> bool:
         """Whether nothing has come that the loop has not seen yet: an end, or what nobody asked for."""
-        return not self.transport.is_closing() and not is_readable(self._socket)
+        return not self.transport.is_closing() and not self._is_readable()
 
     def exchange(self, data: bytes, *, bare: bool) -> Answer:
         """Send a request; its answer is on the way."""
@@ -176,7 +177,8 @@ class Connection(asyncio.Protocol):
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport, self._socket = transport, transport.get_extra_info("socket")
+        self.transport = transport
+        self._is_readable = watch(transport.get_extra_info("socket"))
 
     def data_received(self, data: bytes) -> None:
         if self._incoming:
@@ -191,10 +193,10 @@ class Connection(asyncio.Protocol):
             self._client.forget(self)
 
 
-def is_readable(sock: Any) -> bool:
-    """Whether something has come that nobody has read: bytes, or the end."""
+def watch(sock: Any) -> Callable[[], bool]:
+    """What tells whether something has come that nobody has read: bytes, or the end."""
     if not hasattr(select, "poll"):  # on Windows
-        return bool(select.select([sock], [], [], 0)[0])
+        return lambda: bool(select.select([sock], [], [], 0)[0])
     poll = select.poll()
     poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
+    return lambda: bool(poll.poll(0))
