@@ -174,7 +174,7 @@ class _CodeGenerator(CodeGenerator):
     def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
         if frame.eval_ctx.volatile or not frame.eval_ctx.autoescape or finalize.src:
             return super()._output_child_post(node, frame, finalize)
-        self.write(") is str else escape(said))")
+        self.write(") is str else said if type(said) is Markup else escape(said))")
 
 
 class _Environment(Environment):
