@@ -142,15 +142,31 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 def test_an_answer_that_comes_again_is_read_once(read: list[bytes]) -> None:
     readings = Readings()
     first, again = (
-        readings.read(ALPHA, make_reply(bytes(bytearray(b"alpha"))), at) for at in (1.0, 2.0)
+        readings.read(ALPHA, make_reply(bytes(bytearray(b"alpha"))), at, "a") for at in (1.0, 2.0)
     )
     assert first.data is again.data
     assert first.html is again.html
     assert (first.at, again.at) == (1.0, 2.0)
-    readings.read(ALPHA, make_reply(b"beta"), 3.0)
+    readings.read(ALPHA, make_reply(b"beta"), 3.0, "a")
     assert read == [b"alpha", b"beta"]
-    Readings().read(ALPHA, make_reply(b"beta"), 4.0)
+    Readings().read(ALPHA, make_reply(b"beta"), 4.0, "a")
     assert len(read) == 3
+
+
+def test_the_same_answer_to_another_request_or_class_is_read_again(read: list[bytes]) -> None:
+    readings, reply = Readings(), make_reply(b"alpha")
+    for service in (ALPHA, make_service("alpha", "http://other.test/")):
+        for key in ("a", "b", "a", "b"):
+            readings.read(service, reply, 0.0, key)
+    assert read == [b"alpha"] * 4
+
+
+def test_what_came_before_is_gone_once_another_answer_has_come(read: list[bytes]) -> None:
+    readings = Readings()
+    for body in (b"a", b"bb", b"a", b"a"):
+        readings.read(ALPHA, make_reply(body), 0.0, "a")
+    assert read == [b"a", b"bb", b"a"]
+    assert readings._weight == 20
 
 
 def test_the_one_that_did_not_come_for_longest_is_read_again(
@@ -159,7 +175,7 @@ def test_the_one_that_did_not_come_for_longest_is_read_again(
     monkeypatch.setattr(module, "MAX_READ", 3 * 20 * 4)
     readings = Readings()
     for body in (b"aaaa", b"bbbb", b"cccc", b"aaaa", b"dddd", b"aaaa", b"bbbb"):
-        readings.read(ALPHA, make_reply(body), 0.0)
+        readings.read(ALPHA, make_reply(body), 0.0, key=body)
     assert read == [b"aaaa", b"bbbb", b"cccc", b"dddd", b"bbbb"]
 
 
@@ -169,9 +185,9 @@ def test_what_is_too_large_or_may_not_be_kept_pushes_nothing_out(
     monkeypatch.setattr(module, "MAX_READ", 20 * 4)
     readings = Readings()
     for _ in range(2):
-        readings.read(ALPHA, make_reply(b"aaaa"), 0.0)
-        readings.read(ALPHA, make_reply(b"a" * 5), 0.0)
-        readings.read(ALPHA, make_reply(b"bbbb"), 0.0, storable=False)
+        readings.read(ALPHA, make_reply(b"aaaa"), 0.0, "a")
+        readings.read(ALPHA, make_reply(b"a" * 5), 0.0, "b")
+        readings.read(ALPHA, make_reply(b"bbbb"), 0.0, None)
     assert read == [b"aaaa", b"a" * 5, b"bbbb", b"a" * 5, b"bbbb"]
 
 
@@ -180,12 +196,12 @@ def test_two_threads_may_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def read_json(body: bytes) -> dict[str, object]:
         monkeypatch.setattr(module, "read_json", lambda body: {"title": "inner", "items": []})
-        readings.read(ALPHA, reply, 0.0)
+        readings.read(ALPHA, reply, 0.0, "a")
         return {"title": "outer", "items": []}
 
     monkeypatch.setattr(module, "read_json", read_json)
-    assert readings.read(ALPHA, reply, 0.0).data["title"] == "outer"
-    assert readings.read(ALPHA, reply, 0.0).data["title"] == "inner"
+    assert readings.read(ALPHA, reply, 0.0, "a").data["title"] == "outer"
+    assert readings.read(ALPHA, reply, 0.0, "a").data["title"] == "outer"
     assert readings._weight == 20 + module.OVERHEAD
 
 
@@ -194,7 +210,7 @@ def test_the_answers_that_came_last_are_known(monkeypatch: pytest.MonkeyPatch) -
     read = Mock(return_value={"items": []})
     service, readings = make_service("alpha", "", read=read), Readings()
     for body in (b"a", b"b", b"a", b"c", b"a", b"b"):
-        readings.read(service, make_reply(body), 0.0)
+        readings.read(service, make_reply(body), 0.0, key=body)
     assert read.call_count == 4  # "a" came all the time
 
 
@@ -202,5 +218,5 @@ def test_small_answers_that_never_repeat_have_a_bound(monkeypatch: pytest.Monkey
     monkeypatch.setattr(module, "MAX_READ", 10 * module.OVERHEAD)
     service, readings = make_service("alpha", "", read=lambda *_: {"items": []}), Readings()
     for number in range(100):
-        readings.read(service, make_reply(b"", etag=str(number)), 0.0)
+        readings.read(service, make_reply(b"", etag=str(number)), 0.0, key=number)
     assert len(readings._known) < 10

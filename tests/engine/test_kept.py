@@ -491,9 +491,9 @@ def test_headers_count_for_the_room_of_what_was_read(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(answer_module, "MAX_READ", 1024 * 1024)
     read, service = Readings(), make(read=lambda self, response: {"items": []})
     for number in range(100):
-        read.read(service, make_reply(b"{}", more=f"{number}" + "x" * 64 * 1024), 0.0)
+        read.read(service, make_reply(b"{}", more=f"{number}" + "x" * 64 * 1024), 0.0, key=number)
     known: Any = read._known
-    size = sum(len(v) for _, reply in known for _, v in reply.headers)
+    size = sum(len(v) for reply, _, _ in known.values() for _, v in reply.headers)
     assert size <= 1024 * 1024
 
 

@@ -48,10 +48,12 @@ def write(request: pytest.FixtureRequest, settings: Settings, templates: Path) -
     return write
 
 
+PLAIN = make_service("alpha", "")
+
+
 def make_section(n: int, name: str = "alpha") -> Section:
     """The section of an answer that says `n`."""
-    service = make_service(name, "")
-    answer = readings.read(service, make_reply(b'{"items": [], "n": %d}' % n), 0.0)
+    answer = readings.read(PLAIN, make_reply(b'{"items": [], "n": %d}' % n), 0.0, key=n)
     return Section(
         name=name,
         title="Title",

@@ -55,24 +55,27 @@ def make_empty(status: int | None, at: float) -> Answer:
 
 
 class Readings:
-    """The answers that were read, by what came: one that comes again is not read again.
+    """The last answer to each request, read: if it comes again it is not read again.
 
     MOST_READ, or as many as fit into MAX_READ; the one that did not come for longest goes first.
     """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[Hashable, tuple[Answer, int]] = OrderedDict()
+        self._known: OrderedDict[Hashable, tuple[Reply | bytes, Answer, int]] = OrderedDict()
         self._weight = 0
         self._lock = Lock()
 
-    def read(self, service: Service, reply: Reply, at: float, *, storable: bool = True) -> Answer:
-        """The answer that `reply` was at that time, as `service` reads it. Raises BadAnswer."""
+    def read(self, service: Service, reply: Reply, at: float, key: Hashable = None) -> Answer:
+        """The answer that `reply` was at that time, as `service` reads it. Raises BadAnswer.
+
+        `key` tells the request from all others; without one, nothing is kept.
+        """
         if reply.status in service.empty:
             return make_empty(reply.status, at)
         if not 200 <= reply.status < 300:  # kept when it was in `empty`
             raise BadAnswer(f"answered with status {reply.status}")
-        key: Hashable = (service, reply) if service.reads else reply.body
-        if known := self._find(key):
+        key, came = key and (service, key), reply if service.reads else reply.body
+        if known := self._find(key, came):
             return Answer(reply.status, known.data, at, known.html)
         values = len(reply.body.translate(None, _PLAIN))
         if values > MAX_VALUES:
@@ -85,24 +88,25 @@ class Readings:
         answer = Answer(reply.status, data, at)
         weight = 20 * len(reply.body) + 80 * values  # at worst: 4 bytes a character, 16 if escaped
         weight += OVERHEAD + sum([120 + len(name) + len(value) for name, value in reply.headers])
-        if storable and weight <= MAX_READ:
-            self._keep(key, answer, weight)
+        if key and weight <= MAX_READ:
+            self._keep(key, came, answer, weight)
         return answer
 
-    def _find(self, key: Hashable) -> Answer | None:
+    def _find(self, key: Hashable, came: Reply | bytes) -> Answer | None:
         with self._lock:
-            if key not in self._known:
+            known, answer, _ = self._known.get(key, (None, None, 0))
+            if known != came:
                 return None
             self._known.move_to_end(key)
-            return self._known[key][0]
+            return answer
 
-    def _keep(self, key: Hashable, answer: Answer, weight: int) -> None:
+    def _keep(self, key: Hashable, came: Reply | bytes, answer: Answer, weight: int) -> None:
         with self._lock:
-            if key not in self._known:  # another thread may have read it meanwhile
-                self._known[key] = (answer, weight)
-                self._weight += weight
+            _, _, freed = self._known.pop(key, (None, None, 0))
+            self._known[key] = (came, answer, weight)
+            self._weight += weight - freed
             while self._weight > MAX_READ or len(self._known) > MOST_READ:
-                _, (_, freed) = self._known.popitem(last=False)
+                _, (_, _, freed) = self._known.popitem(last=False)
                 self._weight -= freed
 
 

@@ -120,7 +120,7 @@ class LastGood:
         seconds = 0.0 if not kept else kept.stale_for if stale else kept.fresh_for
         if kept and seconds and 0 <= time.time() - kept.at < seconds:  # below 0 if set back
             with suppress(BadAnswer):  # nested so deep that it was read only with more stack left
-                return readings.read(service, kept.reply, kept.at)
+                return readings.read(service, kept.reply, kept.at, key)
         return None
 
     def recall(self, key: Key, service: Service) -> Future[Answer | None]:
@@ -143,7 +143,7 @@ class LastGood:
                     pairs = [[str(part).encode("latin-1") for part in header] for header in headers]
                     own = keep_headers((name.lower(), value) for name, value in pairs)
                     reply = Reply(status, own, text.encode("latin-1"))
-                    readings.read(service, reply, at)  # raises if it is none
+                    readings.read(service, reply, at, key)  # raises if it is none
                     at = min(time.time(), at)  # another machine's clock may be ahead
                     most = service.stale_for if service.says("stale_for") else MAX_STALE
                     with self._lock:
@@ -210,4 +210,4 @@ def _begin_anew() -> None:
     vars(last_good).update(vars(LastGood()))
 
 
-os.register_at_fork(after_in_child=_begin_anew)
+getattr(os, "register_at_fork", dict)(after_in_child=_begin_anew)  # Windows has no forks

@@ -33,40 +33,29 @@ STABLE = {"name", "title", "items", "data"}  # what a section has of its answer 
 
 
 def show_section(
-    section: Section, request: HttpRequest, *, strict: bool = False
+    section: Section, request: HttpRequest, *, as_json: bool = False, strict: bool = False
 ) -> tuple[Section, str]:
-    """The section and its HTML; failed if its template raises. If `strict`, so does this.
+    """The section and its HTML or JSON; failed if making that raises. If `strict`, so does this.
 
     A failed section has no HTML, unless it has a template for that.
     """
     try:
-        return section, render_section(section, request)
+        return section, encode_section(section) if as_json else render_section(section, request)
     except Exception:
         if strict:
             raise
-        logger.exception("%s has a template that fails", section.name)
+        error = "has what JSON cannot say" if as_json else "has a template that fails"
+        logger.exception("%s %s", section.name, error)
         if section.state == "failed":  # what failed before decides what becomes of the page
             return section, ""
-        return show_section(_fail(section, "has a template that fails"), request)
+        failed = replace(section, state="failed", error=error, data={}, status=None)
+        return show_section(failed, request, as_json=as_json)
 
 
-def encode_section(
-    section: Section, request: HttpRequest, *, strict: bool = False
-) -> tuple[Section, str]:
-    """The section and its JSON; failed if that cannot say what `read` gives. If `strict`, it raises."""
+def encode_section(section: Section) -> str:
+    """The section's JSON; raises if that cannot say what `read` gives."""
     own = {"state": section.state, "status": section.status, "age": round(section.age, 3)}
-    try:
-        shown = {**section.data, **own, "title": section.title, "items": section.items}
-        return section, _json.encode(shown)
-    except Exception:
-        if strict:
-            raise
-        logger.exception("%s has what JSON cannot say", section.name)
-        return encode_section(_fail(section, "has what JSON cannot say"), request)
-
-
-def _fail(section: Section, error: str) -> Section:
-    return replace(section, state="failed", error=error, data={}, status=None)
+    return _json.encode({**section.data, **own, "title": section.title, "items": section.items})
 
 
 class _JsonEncoder(DjangoJSONEncoder):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -14,7 +15,7 @@ from fanout.calls.headers import REQUEST_ID
 from fanout.calls.section import GONE, Section
 from fanout.calls.visit import Visit
 from fanout.pages.page import Page
-from fanout.pages.rendering import encode_section, show_section
+from fanout.pages.rendering import show_section
 
 RETRY_AFTER = 5  # seconds; most paused services are tried again by then
 JSON, HTML = "application/json", "text/html"
@@ -45,8 +46,7 @@ class Outcome:
     @property
     def status(self) -> int:
         """The HTTP status: what `find_gone` finds, 503 if a required section or all are missing, or 200."""
-        missing = self.missing
-        if not missing and self.sections:
+        if not (missing := self.missing) and self.sections:
             return 200
         needed = any(section.name in self.required for section in missing)
         broken = needed or len(missing) == len(self.sections)
@@ -65,12 +65,11 @@ class PageResponse(HttpResponse):
     def __init__(self, visit: Visit, page: Page, style: str, made: Iterable[Section]) -> None:
         waited = visit.deadline.elapsed()
         as_json = wants_json(visit.request)
-        show = encode_section if as_json else show_section
         services = page.sections
         places = {service.name: place for place, service in enumerate(services)}
         ordered = sorted(made, key=lambda section: places.get(section.name, len(places)))
-        strict = settings.DEBUG
-        rendered = [show(section, visit.request, strict=strict) for section in ordered]
+        show = partial(show_section, as_json=as_json, strict=settings.DEBUG)
+        rendered = [show(section, visit.request) for section in ordered]
         shown = tuple(section for section, _ in rendered)
         required = page.find_required(services)
         self.page = Outcome(style, shown, waited, required, visit.viewer_unknown)

@@ -24,10 +24,6 @@ FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")  # of which
 class OnLoop(MiddlewareMixin):
     """Calls the hooks on the event loop. Comes after Django's class: should it get async, it wins."""
 
-    def __init__(self, get_response: Any) -> None:
-        super().__init__(get_response)
-        self._here = self.stays_in_memory()
-
     def stays_in_memory(self) -> bool:
         """Whether the hooks may run on the loop. Those of a project's subclass may do anything."""
         return type(self).__module__ == __name__
@@ -38,7 +34,7 @@ class OnLoop(MiddlewareMixin):
 
     async def __acall__(self, request: HttpRequest) -> Any:
         """Answer `request` as Django does, in Django's order."""
-        if not self._here:
+        if not self.stays_in_memory():
             return await super().__acall__(request)
         hooks: Any = self  # a class has either hook, or both
         response = hooks.process_request(request) if hasattr(self, "process_request") else None

@@ -105,7 +105,9 @@ def _begin_anew() -> None:
     _lock.release()
 
 
-os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_begin_anew)
+getattr(os, "register_at_fork", dict)(  # Windows has no forks
+    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_begin_anew
+)
 
 
 @asynccontextmanager

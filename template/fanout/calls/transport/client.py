@@ -97,7 +97,7 @@ class Client:
             found = await self._look_up(host, port)
             sock = await start_connection(found, happy_eyeballs_delay=delay)
             _, connection = await loop.create_connection(
-                partial(Connection, self, origin),
+                partial(Connection, origin, self.keep, self.forget),
                 sock=sock,
                 ssl=self._ssl_context if secure else None,
                 server_hostname=host if secure else None,

@@ -8,7 +8,7 @@ import select
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -17,6 +17,7 @@ from fanout.calls.transport.message import Header, Origin
 
 MAX_AGE = 60.0  # seconds for which a connection is used, since its host may have moved
 MAX_FRAMING = 512 * 1024  # bytes of an answer that are not its body: headers, sizes of chunks
+Hand = Callable[["Connection"], None]  # what takes it
 HELD = 128 * 1024  # bytes of a body that nobody has taken yet, before the service has to wait
 
 
@@ -136,19 +137,12 @@ class Answer:
         await self._waiter
 
 
-class Keeper(Protocol):
-    """Who knows connections while they are idle."""
-
-    def keep(self, connection: "Connection") -> None: ...
-
-    def forget(self, connection: "Connection") -> None: ...
-
-
 class Connection(asyncio.Protocol):
     """A connection to a service, which its client knows while it is idle."""
 
-    def __init__(self, client: Keeper, origin: Origin) -> None:
-        self._client, self.origin = client, origin
+    def __init__(self, origin: Origin, keep: "Hand", forget: "Hand") -> None:
+        """`keep` takes it once it is idle, `forget` once it ended while it was."""
+        self.origin, self._keep, self._forget = origin, keep, forget
         self.transport: Any = None
         self._incoming: Answer | None = None
         self._born = self.since = time.monotonic()
@@ -170,7 +164,7 @@ class Connection(asyncio.Protocol):
         self.since = time.monotonic()
         lasting = incoming and incoming.reusable and self.since < self._born + MAX_AGE
         if lasting and not self.transport.get_write_buffer_size():
-            self._client.keep(self)
+            self._keep(self)
         else:
             self.transport.abort()
 
@@ -190,7 +184,7 @@ class Connection(asyncio.Protocol):
         if self._incoming:
             self._incoming.end(httpx.ReadError(str(error)) if error else None)
         else:
-            self._client.forget(self)
+            self._forget(self)
 
 
 def watch(sock: Any) -> Callable[[], bool]:
