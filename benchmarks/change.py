@@ -1,10 +1,11 @@
 """What a change costs: `uv run benchmarks/change.py [COMMIT]`, by default the commit before.
 
-It prints the processor time of a page, now and as of that commit, in turns: in one process and with
-no load from outside, so it hardly depends on what else the machine does.
+It prints the processor time of a page and of its parts, now and as of that commit, in turns: in one
+process and with no load from outside, so it hardly depends on what else the machine does.
 """
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
@@ -77,6 +78,15 @@ def measure(projects: Mapping[str, Path], rounds: int) -> dict[str, dict[str, in
             for contestant in OURS:
                 for name, project in projects.items():
                     found[contestant.name][name].append(_time(contestant, project, fakes.ports))
+            for name, project in projects.items():
+                try:
+                    printed = _run(GATHER_ALONE, project, fakes.ports, "-m", "measured.parts")
+                except SystemExit:  # it was called in another way then
+                    if name == "now":
+                        raise
+                    continue
+                for part, time in json.loads(printed).items():
+                    found[part][name].append(time)
             folder = STARLETTE.get_folder(COUNT)
             found[STARLETTE.name]["now"].append(_time(STARLETTE, folder, fakes.ports))
     return {
@@ -89,7 +99,7 @@ def show(found: Mapping[str, Mapping[str, int]]) -> str:
     """A table of them."""
     before = [name for name in found[GATHER.name] if name != "now"]
     return show_table(
-        ("CPU per page, us", "now", *before, *("change" for _ in before)),
+        ("CPU, us per page", "now", *before, *("change" for _ in before)),
         (
             (
                 name,
