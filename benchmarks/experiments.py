@@ -62,7 +62,7 @@ class Scale:
 FULL = Scale(
     rounds=3,
     seconds=2,
-    pages=15,
+    pages=40,
     counts=(2, 4, 8, 16, 32),
     marks=(10_000, 50_000, 100_000),
     everybody=True,
