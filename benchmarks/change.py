@@ -99,7 +99,7 @@ def show(found: Mapping[str, Mapping[str, int]]) -> str:
     """A table of them."""
     before = [name for name in found[GATHER.name] if name != "now"]
     return show_table(
-        ("CPU, us per page", "now", *before, *("change" for _ in before)),
+        ("CPU, us", "now", *before, *("change" for _ in before)),
         (
             (
                 name,

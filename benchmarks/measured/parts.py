@@ -98,8 +98,8 @@ async def main() -> dict[str, int]:
         calls.append(calling / PAGES / COUNT)
         pages.append(showing / PAGES)
     return {
-        "the engine for one call, over no transport": round(min(calls) * 1e6),
-        "the HTML of a page": round(min(pages) * 1e6),
+        "the engine per call, over no transport": round(min(calls) * 1e6),
+        "the HTML per page": round(min(pages) * 1e6),
     }
 
 

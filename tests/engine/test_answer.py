@@ -1,5 +1,6 @@
 """What counts as an answer, and what is hostile in one."""
 
+import json
 from typing import Any
 from unittest.mock import Mock
 
@@ -46,7 +47,9 @@ def read_answer(body: bytes) -> Any:
         b'{"items": ["text"]}',
         b'{"items": [{}]}',
         b'{"items": [{"title": null}]}',
+        b'{"items": [{"title": "a", "text": 1}]}',
         b'{"items": [{"title": "a", "url": 1}]}',
+        b'{"items": [{"title": "a", "image": 1}]}',
         b'{"items": [%s]}' % b",".join([b'{"title": "a"}'] * 1001),
         b"[" * 100_000,
         b'{"a":' * 100_000,
@@ -101,8 +104,11 @@ def test_other_links_are_not(url: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["url", "image"])
-def test_an_unsafe_link_is_dropped(key: str) -> None:
-    body = f'{{"items": [{{"title": "a", "{key}": "javascript:alert(1)"}}]}}'
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", "/\n/evil.test", "/a\n", "http://a.test/\nhttp://b.test/"]
+)
+def test_an_unsafe_link_is_dropped(key: str, link: str) -> None:
+    body = json.dumps({"items": [{"title": "a", key: link}]})
     assert read_answer(body.encode())["items"] == [{"title": "a", key: ""}]
 
 

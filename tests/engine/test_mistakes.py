@@ -127,10 +127,26 @@ ITEMS: list[tuple[Any, str]] = [
 ]
 
 
+@pytest.mark.parametrize("parsed", [False, True])
 @pytest.mark.parametrize(("items", "said"), ITEMS, ids=repr)
-def test_items_are_a_list_of_titled_objects(items: object, said: str) -> None:
+def test_items_are_a_list_of_titled_objects(items: object, said: str, parsed: bool) -> None:
     with pytest.raises(BadAnswer, match=f"^me gives {said}$"):
-        check_section({"items": items}, "me gives")
+        check_section({"items": items}, "me gives", parsed=parsed)
+
+
+class _Item(dict[str, str]):
+    """An item with a property of its own."""
+
+    @property
+    def label(self) -> str:
+        return f"£{self['price']}"
+
+
+def test_an_item_stays_what_its_class_has_made_of_it() -> None:
+    given = _Item(title="a", price="3", url="books/1", image="data:image/png,")
+    [item] = check_section({"items": [given]}, "me gives")["items"]
+    assert item is given
+    assert item.label == "£3"
 
 
 LOOP: dict[str, Any] = {"items": []}

@@ -1,4 +1,4 @@
-"""The HTML of a section is made once for equal answers, if its template has nothing else to say."""
+"""The HTML of a section is made once for equal answers to a request, if its template has nothing else to say."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from engine.visitors import make_reply
 from fanout.calls.answer import readings
 from fanout.calls.section import Section
 from fanout.pages.rendering import environment as get_environment
-from fanout.pages.rendering import is_stable, render_section
+from fanout.pages.rendering import is_stable, render_section, show_section
 
 
 @pytest.fixture
@@ -71,6 +71,12 @@ def test_an_answer_that_comes_again_is_rendered_once(write: Any, request_: HttpR
     assert first == "Title1"
     assert render_section(make_section(1), request_) is first
     assert render_section(make_section(2), request_) == "Title2"
+
+
+def test_a_failed_section_that_json_cannot_say_is_null(request_: HttpRequest) -> None:
+    title: Any = {1}
+    section = replace(make_section(1), state="failed", title=title)
+    assert show_section(section, request_, as_json=True) == (section, "null")
 
 
 def test_each_section_has_its_own_html(write: Any, request_: HttpRequest) -> None:

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from fanout.calls.section import Section
 from fanout.calls.visit import get_visit
-from fanout.pages.response import PageResponse
+from fanout.pages.response import Outcome, PageResponse
 from homepage.views import HOME
 
 HOSTILE = "</h2><script>alert('&')</script>"
@@ -61,6 +61,10 @@ def test_the_frame_of_any_page_lets_visitors_log_in(
 def test_a_stale_section_says_how_old_it_is(rf: RequestFactory, age: float, shown: str) -> None:
     section = replace(make_section("alpha"), state="stale", age=age)
     assert f"As it was {shown} ago" in respond(rf, section).content.decode()
+
+
+def test_a_page_without_sections_is_none() -> None:
+    assert Outcome("sync", (), 0.0).status == 503
 
 
 @pytest.fixture

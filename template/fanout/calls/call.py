@@ -128,8 +128,7 @@ class Call:
         """The answer, which may now be the last good one. Raises BadAnswer."""
         said = read_directives(self._control)
         storable = "no-store" not in said
-        key = self.key if storable else None
-        answer = readings.read(self.service, reply, time.time(), key)
+        answer = readings.read(self.service, reply, time.time(), self.key if storable else None)
         if self.key and reply.status in GONE:
             last_good.drop(self.key)
         elif self.key and storable and any(lifetimes := self._get_lifetimes(said)):

@@ -37,7 +37,7 @@ def pass_on(meta: Mapping[str, str]) -> dict[str, str]:
     """What goes on from a request to all its calls: its id, made if there is none, and its trace.
 
     Cookies, Authorization and tracestate never do, and neither does what is not well-formed, as in
-    https://www.w3.org/TR/trace-context/. `meta` is the request's.
+    https://www.w3.org/TR/trace-context/. `meta` is the request's; the log names its id from now on.
     """
     passed = {REQUEST_ID: _choose_id(meta.get("HTTP_X_REQUEST_ID", ""))}
     request_id.set(passed[REQUEST_ID])  # Django's own entries do not set it earlier

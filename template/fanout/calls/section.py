@@ -16,7 +16,8 @@ from fanout.calls.mistake import BadAnswer
 MAX_ITEMS = 1000  # more would keep the template, and with it every other page, busy for too long
 _decode = Decoder().decode  # takes no NaN, no 1e999 and no half of a character
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
-_PLAIN = re.compile(r"(?:(?:https?://|/)[!-Z\\^-~]*\n)*")  # lines with nothing to be taken apart
+_PLAIN = re.compile(r"(?:https?://|/)[!-Z\\^-~]*")  # nothing that has to be taken apart
+_LINES = re.compile(rf"(?:{_PLAIN.pattern}\n)*")
 
 GONE = (404, 410)  # statuses that are answers, not failures: what was is no more
 State = Literal["ok", "stale", "failed"]
@@ -77,8 +78,7 @@ def check_section(data: object, who: str, *, parsed: bool = False) -> dict[str, 
         raise BadAnswer(f"{who} items that are no list")
     if len(items) > MAX_ITEMS:
         raise BadAnswer(f"{who} more than {MAX_ITEMS} items")
-    plain = parsed and _are_plain(items)
-    items = items if plain else [_secure(item, who) for item in items]
+    items = items if parsed and _are_plain(items) else [_secure(item, who) for item in items]
     section = {"title": "", **data, "items": items}
     if not parsed:
         try:
@@ -90,6 +90,8 @@ def check_section(data: object, who: str, *, parsed: bool = False) -> dict[str, 
 
 def is_safe_link(url: str) -> bool:
     """Whether a browser may follow `url`: relative, or http(s), with nothing hidden in it."""
+    if not url or _PLAIN.fullmatch(url):
+        return True
     try:
         return not _CONTROL.search(url) and urlsplit(url).scheme in ("", "http", "https")
     except ValueError:
@@ -105,7 +107,7 @@ def _are_plain(items: Iterable[Any]) -> bool:
         lines = "\n".join([*urls, ""])
     except (AttributeError, KeyError, TypeError):
         return False
-    return lines.count("\n") == len(urls) and bool(_PLAIN.fullmatch(lines))
+    return lines.count("\n") == len(urls) and bool(_LINES.fullmatch(lines))
 
 
 def _open(value: object) -> object:
@@ -125,4 +127,4 @@ def _secure(item: object, who: str) -> Mapping[str, Any]:
         raise BadAnswer(f"{who} an item with a {key} that is not text")
     shown = image.startswith("data:image/") or is_safe_link(image)  # maybe in the address itself
     safe = {"url": is_safe_link(url), "image": shown}
-    return {**item, **{key: "" for key in safe if not safe[key]}}
+    return item if all(safe.values()) else {**item, **{key: "" for key in safe if not safe[key]}}

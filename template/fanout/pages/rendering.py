@@ -47,7 +47,7 @@ def show_section(
         error = "has what JSON cannot say" if as_json else "has a template that fails"
         logger.exception("%s %s", section.name, error)
         if section.state == "failed":  # what failed before decides what becomes of the page
-            return section, ""
+            return section, "null" if as_json else ""
         failed = replace(section, state="failed", error=error, data={}, status=None)
         return show_section(failed, request, as_json=as_json)
 

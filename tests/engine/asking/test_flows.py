@@ -74,6 +74,18 @@ class OnBehalf(ClientCredentials):
         yield from super().auth_flow(request)
 
 
+def test_a_flow_sees_all_that_is_sent(echo: Echo, ask: Ask) -> None:
+    seen: list[tuple[str, str]] = []
+
+    def flow(request: httpx.Request) -> Flow:
+        seen.extend((name.lower(), value) for name, value in request.headers.multi_items())
+        yield request
+
+    assert ask(make(echo, flow), make_visit()).state == "ok"
+    [asked] = echo.asked
+    assert set(seen) >= set(asked.headers)  # once without the ids: for the key
+
+
 @pytest.mark.parametrize("kind", ["own", "on behalf"])
 def test_visitors_of_whom_a_flow_knows_share_nothing(echo: Echo, ask: Ask, kind: str) -> None:
     async def respond(asked: Asked) -> Response:

@@ -461,6 +461,23 @@ def is_harmless(url: str) -> bool:
     return not re.search(r"[\0- \x7f]", url) and (not scheme or scheme[1] in ("http", "https"))
 
 
+def judge_answer(body: bytes) -> Any:
+    """What becomes of an answer."""
+    try:
+        return read_answer(body)
+    except BadAnswer as error:
+        return str(error)
+
+
+@FIXED
+@given(GOOD.map(json.dumps).map(str.encode) | HOSTILE)
+def test_a_look_at_all_items_finds_what_a_look_at_each_one_does(body: bytes) -> None:
+    found = judge_answer(body)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fanout.calls.section._are_plain", lambda items: False)
+        assert judge_answer(body) == found
+
+
 @settings(FIXED, max_examples=500)
 @given(HOSTILE | HOSTILE | ODD_BODY | st.binary())
 def test_an_answer_is_safe_and_can_be_read_again_or_is_a_bad_one(body: bytes) -> None:

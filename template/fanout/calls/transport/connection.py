@@ -140,7 +140,7 @@ class Answer:
 class Connection(asyncio.Protocol):
     """A connection to a service, which its client knows while it is idle."""
 
-    def __init__(self, origin: Origin, keep: "Hand", forget: "Hand") -> None:
+    def __init__(self, origin: Origin, keep: Hand, forget: Hand) -> None:
         """`keep` takes it once it is idle, `forget` once it ended while it was."""
         self.origin, self._keep, self._forget = origin, keep, forget
         self.transport: Any = None

@@ -10,9 +10,8 @@ import httpx
 
 Header = tuple[bytes, bytes]
 Origin = tuple[str, str, int]  # scheme, host, port: where connections lead to
-# What every request says where its class does not.
 ALWAYS = [(b"Accept", b"application/json"), (b"Accept-Encoding", b"identity")]
-ALWAYS += [(b"User-Agent", b"fanout")]
+ALWAYS += [(b"User-Agent", b"fanout")]  # what a class leaves out is in every request
 _LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/1\.1")
 
 
