@@ -81,9 +81,10 @@ def measure(projects: Mapping[str, Path], rounds: int) -> dict[str, dict[str, in
             for name, project in projects.items():
                 try:
                     printed = _run(GATHER_ALONE, project, fakes.ports, "-m", "measured.parts")
-                except SystemExit:  # it was called in another way then
+                except SystemExit as error:  # the engine may have been called in another way then
                     if name == "now":
                         raise
+                    print(f"The parts of {name} are not measured: {str(error).splitlines()[-1]}")
                     continue
                 for part, time in json.loads(printed).items():
                     found[part][name].append(time)

@@ -17,8 +17,8 @@ from fanout.calls.transport.message import Header, Origin
 
 MAX_AGE = 60.0  # seconds for which a connection is used, since its host may have moved
 MAX_FRAMING = 512 * 1024  # bytes of an answer that are not its body: headers, sizes of chunks
-Hand = Callable[["Connection"], None]  # what takes it
 HELD = 128 * 1024  # bytes of a body that nobody has taken yet, before the service has to wait
+Hand = Callable[["Connection"], None]  # whoever takes a connection
 
 
 class Answer:
