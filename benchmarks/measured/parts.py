@@ -43,12 +43,18 @@ class Incoming:
     def __init__(self, number: int) -> None:
         items = [{**ITEM, "url": f"/books/{item}"} for item in range(ITEMS)]
         said = {"title": f"Shelf {number}", "items": items, "call": number}
-        self.body = json.dumps(said).encode()
+        body = json.dumps(said).encode()
+        self.chunks = [body]
         self.headers = [(b"content-type", b"application/json")]
-        self.headers += [(b"content-length", b"%d" % len(self.body))]
+        self.headers += [(b"content-length", b"%d" % len(body))]
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self.body
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self.chunks:
+            raise StopAsyncIteration
+        return self.chunks.pop()
 
     async def aclose(self) -> None: ...
 

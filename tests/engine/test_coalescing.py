@@ -1,6 +1,9 @@
 """Calls for the same at the same time are one; whoever goes away leaves it to the others."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -221,5 +224,84 @@ def test_a_page_that_comes_as_a_call_ends_or_is_late_makes_its_own() -> None:
         shared.end.set()
         await asyncio.wait([late, page])
         assert shared.begun == 3
+
+    asyncio.run(live())
+
+
+async def hang() -> str:
+    """What would never end."""
+    await asyncio.Event().wait()
+    return "answer"
+
+
+async def fail_late() -> str:
+    """An error in place of the end."""
+    try:
+        return await hang()
+    except asyncio.CancelledError:
+        raise ValueError from None
+
+
+async def answer_late() -> str:
+    """An answer in place of the end."""
+    with suppress(asyncio.CancelledError):
+        await hang()
+    return "answer"
+
+
+async def leave() -> str:
+    """A page that goes away before the end."""
+    cancel()
+    return await hang()
+
+
+async def leave_late() -> str:
+    """A page that goes away at the end."""
+    try:
+        return await hang()
+    finally:
+        cancel()
+
+
+def cancel() -> None:
+    """Cancel the task that runs."""
+    task: Any = asyncio.current_task()
+    task.cancel()
+
+
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize("call", [hang, fail_late, answer_late, leave, leave_late])
+def test_a_limit_ends_as_that_of_asyncio(
+    call: Callable[[], Coroutine[Any, Any, str]], left: bool
+) -> None:
+    async def limit() -> str:
+        async with asyncio.timeout(0.0):
+            return await call()
+
+    async def ask(coroutine: Coroutine[Any, Any, str]) -> tuple[object, ...]:
+        task: Any = asyncio.current_task()
+        said: tuple[object, ...]
+        if left:
+            cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+        try:
+            said = await coroutine, task.cancelling()
+        except BaseException as error:
+            said = type(error), type(error.__cause__), task.cancelling()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)  # where the last one to cancel it does
+        return said
+
+    assert asyncio.run(ask(share(None, 0.0, call))) == asyncio.run(ask(limit()))
+
+
+def test_a_limit_that_was_kept_is_forgotten() -> None:
+    async def live() -> None:
+        shared = Shared()
+        shared.end.set()
+        assert await share(None, 0.0, shared.call) == "answer"
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # where its timer would cancel this
 
     asyncio.run(live())

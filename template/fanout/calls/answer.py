@@ -75,8 +75,10 @@ class Readings:
         if not 200 <= reply.status < 300:  # kept when it was in `empty`
             raise BadAnswer(f"answered with status {reply.status}")
         key, came = key and (service, key), reply if service.reads else reply.body
-        if known := self._find(key, came):
-            return Answer(reply.status, known.data, at, known.html)
+        known, answer, weight = self._known.get(key, (None, None, 0))
+        if answer and known == came:
+            self._keep(key, came, answer, weight)
+            return Answer(reply.status, answer.data, at, answer.html)
         values = len(reply.body.translate(None, _PLAIN))
         if values > MAX_VALUES:
             raise BadAnswer(f"answered with more than {MAX_VALUES} values")
@@ -91,14 +93,6 @@ class Readings:
         if key and weight <= MAX_READ:
             self._keep(key, came, answer, weight)
         return answer
-
-    def _find(self, key: Hashable, came: Reply | bytes) -> Answer | None:
-        with self._lock:
-            known, answer, _ = self._known.get(key, (None, None, 0))
-            if known != came:
-                return None
-            self._known.move_to_end(key)
-            return answer
 
     def _keep(self, key: Hashable, came: Reply | bytes, answer: Answer, weight: int) -> None:
         with self._lock:

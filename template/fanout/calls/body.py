@@ -60,8 +60,8 @@ class Body:
             raise BadAnswer(f"answered with the content coding {coding[:20]!r}")
         self._gzip = zlib.decompressobj(wbits=31) if coding.endswith("gzip") else None
         self._max_bytes = max_bytes
-        self._bytes = bytearray()
-        self._packed = self._chunks = self._work = 0
+        self._pieces: list[bytes] = []
+        self._size = self._packed = self._chunks = self._work = 0
 
     def add(self, chunk: bytes) -> Iterator[None]:
         """Take the next chunk, step by step: after each step, others may have a turn.
@@ -75,8 +75,9 @@ class Body:
             raise BadAnswer(f"answered in more than {self._chunks - 1} chunks")
         while chunk:
             piece, rest = self._unpack(chunk)
-            self._bytes += piece
-            if max(len(self._bytes), self._packed - PACKING) > self._max_bytes:
+            self._pieces.append(piece)
+            self._size += len(piece)
+            if max(self._size, self._packed - PACKING) > self._max_bytes:
                 raise BadAnswer(f"answered with more than {self._max_bytes} bytes")
             self._work += max(len(piece), len(chunk) - len(rest))
             chunk = rest
@@ -88,7 +89,7 @@ class Body:
         """All of it, unpacked."""
         if self._gzip and self._packed and not self._gzip.eof:
             raise BadAnswer("answered with broken gzip: it ends too early")
-        return bytes(self._bytes)
+        return b"".join(self._pieces)
 
     def _unpack(self, chunk: bytes) -> tuple[bytes, bytes]:
         """The next STEP bytes of the body at most, and what is left of `chunk`."""
@@ -96,7 +97,7 @@ class Body:
         if not self._gzip:
             return chunk, rest
         try:
-            piece = self._gzip.decompress(chunk, min(STEP, self._max_bytes + 1 - len(self._bytes)))
+            piece = self._gzip.decompress(chunk, min(STEP, self._max_bytes + 1 - self._size))
         except zlib.error as error:
             raise BadAnswer(f"answered with broken gzip: {error}") from None
         if self._gzip.unused_data:

@@ -123,7 +123,10 @@ async def _call(call: Call) -> Answer:
         with call.guard(turn):
             while True:
                 try:
-                    return await _exchange(call)
+                    talk, reply = call.begin(), None
+                    while not reply:
+                        reply = await (_run_errand if talk.errand else _send)(call, talk)
+                    return call.keep(reply)
                 except Exception as error:
                     if not call.spend_retry(error):
                         raise
@@ -131,21 +134,15 @@ async def _call(call: Call) -> Answer:
         call.service.bulkhead.leave(turn)
 
 
-async def _exchange(call: Call) -> Answer:
-    talk = call.begin()
-    while True:
-        message = talk.message
-        if talk.errand:
-            try:
-                send = partial(_send, call, talk)
-                reply = await share(talk.errand, call.get_left(), send)
-            except TIMEOUTS:  # of whoever has sent it, and had less time
-                call.get_left()
-                continue
-            if reply and talk.message is message:  # somebody else has sent it
-                talk.go_on(reply.make_response())
-        elif reply := await _send(call, talk):
-            return call.keep(reply)
+async def _run_errand(call: Call, talk: Talk) -> None:
+    message = talk.message
+    try:
+        reply = await share(talk.errand, call.get_left(), partial(_send, call, talk))
+    except TIMEOUTS:  # of whoever has sent it, and had less time
+        call.get_left()
+        return
+    if reply and talk.message is message:  # somebody else has sent it
+        talk.go_on(reply.make_response())
 
 
 async def _send(call: Call, talk: Talk) -> Reply | None:

@@ -98,8 +98,7 @@ class LastGood:
         """Keep a good answer for so many seconds; write it through four times in `stale_for` at most."""
         now = time.time()
         with self._lock:
-            old = self._kept[key[0]].get(key)
-            written = old.written if old else 0.0
+            written = old.written if (old := self._kept[key[0]].get(key)) else 0.0
             due = stale_for > 0 and not 0 <= now - written < stale_for / 4
             if due and (not is_shared() or self._start(_write, key, reply, now, stale_for)):
                 written = now
@@ -115,8 +114,7 @@ class LastGood:
 
     def find(self, key: Key, service: Service, *, stale: bool = False) -> Answer | None:
         """The answer that this process kept, if it is fresh, or at least not too `stale`."""
-        with self._lock:
-            kept = self._kept[key[0]].get(key)
+        kept = self._kept[key[0]].get(key)
         seconds = 0.0 if not kept else kept.stale_for if stale else kept.fresh_for
         if kept and seconds and 0 <= time.time() - kept.at < seconds:  # below 0 if set back
             with suppress(BadAnswer):  # nested so deep that it was read only with more stack left
@@ -147,8 +145,7 @@ class LastGood:
                     at = min(time.time(), at)  # another machine's clock may be ahead
                     most = service.stale_for if service.says("stale_for") else MAX_STALE
                     with self._lock:
-                        old = self._kept[key[0]].get(key)
-                        if not old or old.at < at:
+                        if not (old := self._kept[key[0]].get(key)) or old.at < at:
                             stale_for = min(stale_for, most)
                             self._put(key, _Kept(reply, at, 0.0, stale_for, _weigh(reply), at))
         return self.find(key, service, stale=True)
@@ -157,8 +154,8 @@ class LastGood:
         name, answers = key[0], self._kept[key[0]]
         old = answers.pop(key, None)
         answers[key] = kept
-        self._bytes[name] += kept.weight - (old.weight if old else 0)
-        while self._bytes.total() > MAX_KEPT:
+        self._bytes[name] += (more := kept.weight - (old.weight if old else 0))
+        while more > 0 and self._bytes.total() > MAX_KEPT:
             [(largest, _)] = self._bytes.most_common(1)
             _, oldest = self._kept[largest].popitem(last=False)
             self._bytes[largest] -= oldest.weight

@@ -27,12 +27,14 @@ _VALUE = re.compile(rb"([!-~]([\t -~]*[!-~])?)?")
 class Talk:
     """One try of a call: its request, and those that `auth` wants to be sent before it or again."""
 
+    errand: Hashable = None  # equal for messages, such as for a token, that may be one
+    _flow: Flow | None = None
+    _sent, _answered = 0, False
+
     def __init__(self, service: Service, message: Message, more: list[Header]) -> None:
         """Find the `message` to be sent first; all have `more` headers. Raises BadAnswer."""
         self._service, self.message, self.more = service, message, more
-        self.errand: Hashable = None  # equal for messages, such as for a token, that may be one
-        self._flow: Flow | None = None
-        self._sent, self._answered, self._shared = 0, False, bool(message.digest)
+        self._shared = bool(message.digest)
         if service.authenticate:
             more = [*ALWAYS, *more] if more else []  # for a digest, what the class says alone
             self._main = self._request = message.make_request(more)
@@ -97,7 +99,7 @@ def prepare(service: Service, visit: Visit) -> Message | None:
             return None
         prepared = check(request, who := name(service, "request"))
         # What it proves is for its own host alone.
-        if _get_origin(prepared.url) != _get_origin(service.url):
+        if len({(url.scheme, url.host, url.port) for url in (prepared.url, service.url)}) > 1:
             raise Mistake(f"{who} gives a request to another host than {service.name.upper()}_URL")
     if type(service.authenticate) in EVERYBODYS:
         return prepared
@@ -125,7 +127,9 @@ def check(request: object, who: str) -> Message:
         body = b"".join(request.stream)  # `auth` may have set another one since it was read
     except Exception as error:
         raise Mistake.of(who, error) from None
-    check_headers(request, who)
+    for header, value in request.headers.raw:  # its value may be secret
+        if not _NAME.fullmatch(header) or not _VALUE.fullmatch(value):
+            raise Mistake(f"{who} gives a header {header!r:.60} that cannot be sent")
     if request.headers.pop("Transfer-Encoding", ""):
         request.headers["Content-Length"] = str(len(body))
     if body or request.method in ("POST", "PUT", "PATCH"):
@@ -135,17 +139,6 @@ def check(request: object, who: str) -> Message:
         next(httpx.BasicAuth(url.username, url.password).auth_flow(request))
     own = tuple(request.headers.raw)
     return Message(request.method, url, own, body, _digest(request.method, url, own, body))
-
-
-def check_headers(request: httpx.Request, who: str) -> None:
-    """Raises Mistake if a header cannot be sent; it names it, and not its value, which may be secret."""
-    for header, value in request.headers.raw:
-        if not _NAME.fullmatch(header) or not _VALUE.fullmatch(value):
-            raise Mistake(f"{who} gives a header {header!r:.60} that cannot be sent")
-
-
-def _get_origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
 
 
 @lru_cache(1000)

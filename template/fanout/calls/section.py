@@ -18,7 +18,6 @@ _decode = Decoder().decode  # takes no NaN, no 1e999 and no half of a character
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _PLAIN = re.compile(r"(?:https?://|/)[!-Z\\^-~]*")  # nothing that has to be taken apart
 _LINES = re.compile(rf"(?:{_PLAIN.pattern}\n)*")
-
 GONE = (404, 410)  # statuses that are answers, not failures: what was is no more
 State = Literal["ok", "stale", "failed"]
 
@@ -66,7 +65,7 @@ def check_section(data: object, who: str, *, parsed: bool = False) -> dict[str, 
     `url` and `image` are strings or nothing, and the last two are safe. Unknown keys are left as
     they came; what was `parsed` is Unicode. Raises BadAnswer.
     """
-    if not isinstance(data, Mapping):
+    if not (type(data) is dict or isinstance(data, Mapping)):
         kind = None if data is None else type(data).__name__
         raise BadAnswer(f"{who} {kind}, which is no object with items")
     if "items" not in data:
@@ -74,7 +73,7 @@ def check_section(data: object, who: str, *, parsed: bool = False) -> dict[str, 
     if not isinstance(data.get("title", ""), str):
         raise BadAnswer(f"{who} a title that is not text")
     items = data["items"]
-    if not isinstance(items, list | tuple):
+    if not isinstance(items, (list, tuple)):
         raise BadAnswer(f"{who} items that are no list")
     if len(items) > MAX_ITEMS:
         raise BadAnswer(f"{who} more than {MAX_ITEMS} items")
@@ -101,8 +100,8 @@ def is_safe_link(url: str) -> bool:
 def _are_plain(items: Iterable[Any]) -> bool:
     """Whether `_secure` would find nothing in items of JSON: to look at all at once takes half as long."""
     try:
-        "".join([item["title"] for item in items])
-        "".join([text for item in items if (text := item.get("text"))])
+        texts = [text for item in items if (text := item.get("text"))]
+        "".join([item["title"] for item in items] + texts)
         urls = [url for key in ("url", "image") for item in items if (url := item.get(key))]
         lines = "\n".join([*urls, ""])
     except (AttributeError, KeyError, TypeError):

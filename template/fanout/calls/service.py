@@ -104,7 +104,7 @@ class Service:
         """The heading of its section, if its answer has none."""
         return self.name.replace("_", " ").capitalize()
 
-    @property
+    @cached_property
     def reads(self) -> bool:
         """Whether the class reads answers in its own way."""
         return type(self).read is not Service.read

@@ -83,21 +83,22 @@ class _Guard:
         self._judge, self._describe = judge, describe
 
     def __enter__(self) -> None:
-        breaker = self._breaker
-        with breaker._lock:
-            self._state = breaker.state
-            if self._state == "open":
-                raise Paused(f"is not called for a while: {breaker._reason}")
-            breaker._probing = breaker._probing or self._state == "half-open"
+        breaker, self._probing = self._breaker, False
+        if not breaker._closed:
+            with breaker._lock:
+                if breaker.state == "open":
+                    raise Paused(f"is not called for a while: {breaker._reason}")
+                self._probing = not breaker._closed
+                breaker._probing |= self._probing
         self._start = breaker._clock()
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         breaker, verdict = self._breaker, self._judge(error) if error else "well"
         late = verdict == "late" and breaker._clock() - self._start >= self._patience
-        if verdict == "well":
+        if verdict == "well" and breaker._failures:  # an open one has some
             breaker._succeed()
         elif error and (verdict == "unwell" or late):
             pause = error.pause if isinstance(error, Unwell) else 0.0
             breaker._fail(self._describe(error), pause)
-        if self._state == "half-open":
+        if self._probing:
             breaker._probing = False

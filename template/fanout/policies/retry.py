@@ -18,16 +18,14 @@ class RetryBudget:
         self._lock = Lock()
 
     def deposit(self) -> None:
-        self._take(-RATIO)
+        with self._lock:
+            self._balance += RATIO
 
     def withdraw(self) -> bool:
         """Take out one retry. Whether there was one."""
-        return self._take(1.0)
-
-    def _take(self, amount: float) -> bool:
         with self._lock:
             now = self._clock()
-            balance = min(MOST, self._balance + FLOOR * (now - self._at)) - amount
-            self._at = now
-            self._balance = balance if balance >= 0 else balance + amount
-            return balance >= 0
+            self._balance, self._at = min(MOST, self._balance + FLOOR * (now - self._at)), now
+            enough = self._balance >= 1
+            self._balance -= enough
+            return enough

@@ -35,8 +35,8 @@ class Message:
 
     def encode(self, more: Iterable[Header]) -> bytes:
         """The same as it is sent. Raises httpx.LocalProtocolError if it cannot be."""
-        lines = [b"%b: %b\r\n" % header for header in self._add(more)]
-        return b"".join([self._start, *lines, b"\r\n", self.body])
+        lines = [b": ".join(header) for header in self._add(more)]
+        return b"\r\n".join([self._start, *lines, b"", self.body])
 
     @cached_property
     def origin(self) -> Origin:
@@ -56,7 +56,7 @@ class Message:
         if not _LINE.fullmatch(line) or lengths - {b"%d" % len(self.body)}:
             raise httpx.LocalProtocolError("its method, path or Content-Length is not right")
         own = [*self.headers, *self._add(ALWAYS)]
-        return b"".join([line, b"\r\n", *(b"%b: %b\r\n" % header for header in own)])
+        return b"\r\n".join([line, *(b": ".join(header) for header in own)])
 
     def _add(self, more: Iterable[Header]) -> list[Header]:
         return [header for header in more if header[0].lower() not in self._names]
