@@ -56,13 +56,13 @@ class _Limit:
     """What `asyncio.timeout` does, for a third of the processor's time."""
 
     def __init__(self, seconds: float) -> None:
-        self._task: Any = asyncio.current_task()
+        self._task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._before, self._over = self._task.cancelling(), False
         self._timer = asyncio.get_running_loop().call_later(seconds, self._end)
 
     def __enter__(self) -> None: ...
 
-    def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         self._timer.cancel()
         if self._over and self._task.uncancel() <= self._before and kind is asyncio.CancelledError:
             raise TimeoutError from error
