@@ -114,7 +114,7 @@ class LastGood:
 
     def find(self, key: Key, service: Service, *, stale: bool = False) -> Answer | None:
         """The answer that this process kept, if it is fresh, or at least not too `stale`."""
-        kept = self._kept.get(key[0], OrderedDict()).get(key)
+        kept = known.get(key) if (known := self._kept.get(key[0])) else None
         seconds = 0.0 if not kept else kept.stale_for if stale else kept.fresh_for
         if kept and seconds and 0 <= time.time() - kept.at < seconds:  # below 0 if set back
             with suppress(BadAnswer):  # nested so deep that it was read only with more stack left
