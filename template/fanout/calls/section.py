@@ -73,7 +73,7 @@ def check_section(data: object, who: str, *, parsed: bool = False) -> dict[str, 
     if not isinstance(data.get("title", ""), str):
         raise BadAnswer(f"{who} a title that is not text")
     items = data["items"]
-    if not isinstance(items, (list, tuple)):
+    if not isinstance(items, list | tuple):
         raise BadAnswer(f"{who} items that are no list")
     if len(items) > MAX_ITEMS:
         raise BadAnswer(f"{who} more than {MAX_ITEMS} items")
