@@ -1,9 +1,11 @@
 """Calls for the same at the same time are one; whoever goes away leaves it to the others."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 
@@ -305,3 +307,26 @@ def test_a_limit_that_was_kept_is_forgotten() -> None:
         await asyncio.sleep(0)  # where its timer would cancel this
 
     asyncio.run(live())
+
+
+@pytest.mark.parametrize("key", [None, "key"])
+def test_nothing_of_a_late_call_waits_for_the_garbage_collector(key: str | None) -> None:
+    held: WeakSet[asyncio.Event] = WeakSet()
+
+    async def receive() -> str:
+        held.add(piece := asyncio.Event())
+        await piece.wait()
+        return "answer"
+
+    async def live() -> None:
+        with pytest.raises(TimeoutError):
+            await share(key, 0.0, receive)
+        await asyncio.sleep(0)
+        assert not held
+
+    gc.collect()
+    gc.disable()
+    try:
+        asyncio.run(live())
+    finally:
+        gc.enable()

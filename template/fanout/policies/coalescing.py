@@ -64,7 +64,9 @@ class _Limit:
 
     def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
         self._timer.cancel()
-        if self._over and self._task.uncancel() <= self._before and kind is asyncio.CancelledError:
+        late = self._over and self._task.uncancel() <= self._before
+        del self._task  # else the error, whose traceback has this frame, holds itself
+        if late and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
     def _end(self) -> None:

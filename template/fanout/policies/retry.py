@@ -26,6 +26,5 @@ class RetryBudget:
         with self._lock:
             now = self._clock()
             self._balance, self._at = min(MOST, self._balance + FLOOR * (now - self._at)), now
-            enough = self._balance >= 1
-            self._balance -= enough
+            self._balance -= (enough := self._balance >= 1)
             return enough
