@@ -83,7 +83,8 @@ def run_lighthouse(packages: Path, address: str) -> dict[str, Any]:
     """Lighthouse's report on a page, as on a mobile phone, its default. Raises LookupError."""
     os.environ["CHROME_PATH"] = find_program(*CHROMIUM)
     lighthouse = (find_program("node"), str(packages / "lighthouse/cli/index.js"))
-    flags = " ".join(["--headless=new", *FLAGS])
+    still = "--force-prefers-reduced-motion"  # else it may look while a banner fades
+    flags = " ".join(["--headless=new", still, *FLAGS])
     with TemporaryDirectory() as temporary:
         path = Path(temporary) / "report.json"  # through a pipe it may come cut off
         options = ("--quiet", "--output=json", f"--output-path={path}", f"--chrome-flags={flags}")

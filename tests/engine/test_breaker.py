@@ -97,7 +97,7 @@ def test_a_bad_probe_opens_it_again_which_is_not_news(
 
 
 def test_a_call_of_before_does_not_end_a_probe(breaker: Breaker, clock: Clock) -> None:
-    before = breaker.guard(100.0)
+    before = breaker.guard(100.0, judge)
     before.__enter__()
     for _ in range(FAILURES):
         call(breaker, ValueError())

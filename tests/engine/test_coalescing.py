@@ -300,11 +300,32 @@ def test_a_limit_ends_as_that_of_asyncio(
 
 def test_a_limit_that_was_kept_is_forgotten() -> None:
     async def live() -> None:
-        shared = Shared()
+        shared, loop = Shared(), asyncio.get_running_loop()
+        wrong: list[object] = []
+        loop.set_exception_handler(lambda _, said: wrong.append(said))
         shared.end.set()
         assert await share(None, 0.0, shared.call) == "answer"
         await asyncio.sleep(0)
         await asyncio.sleep(0)  # where its timer would cancel this
+        assert not wrong
+
+    asyncio.run(live())
+
+
+def test_a_limit_is_as_long_as_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def live() -> None:
+        shared, loop = Shared(), asyncio.get_running_loop()
+        shared.end.set()
+        given: list[float] = []
+        start: Any = loop.call_later
+
+        def call_later(seconds: float, *arguments: Any) -> Any:
+            given.append(seconds)
+            return start(seconds, *arguments)
+
+        monkeypatch.setattr(loop, "call_later", call_later)
+        await share(None, 20.0, shared.call)
+        assert given == [20.0]
 
     asyncio.run(live())
 

@@ -152,8 +152,9 @@ class LastGood:
 
     def _put(self, key: Key, kept: _Kept) -> None:
         name, answers = key[0], self._kept[key[0]]
-        old = answers.pop(key, None)
-        answers[key] = kept
+        old = answers.get(key)
+        answers[key] = kept  # never away: `find` takes no lock
+        answers.move_to_end(key)
         self._bytes[name] += (more := kept.weight - (old.weight if old else 0))
         while more > 0 and self._bytes.total() > MAX_KEPT:
             [(largest, _)] = self._bytes.most_common(1)

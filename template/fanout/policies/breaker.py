@@ -88,7 +88,8 @@ class _Guard:
             with breaker._lock:
                 if breaker.state == "open":
                     raise Paused(f"is not called for a while: {breaker._reason}")
-                self._probing = breaker._probing = True
+                self._probing = not breaker._closed
+                breaker._probing |= self._probing
         self._start = breaker._clock()
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:

@@ -306,7 +306,7 @@ def read_body(coding: str, limit: int, data: bytes, sizes: list[int]) -> bytes:
             for _ in body.add(piece):
                 pass
         finally:
-            held = body._size + len(body._gzip.unused_data if body._gzip else b"")
+            held = sum(map(len, body._pieces)) + len(body._gzip.unused_data if body._gzip else b"")
             assert held <= limit + len(piece)
     return body.finish()
 

@@ -35,8 +35,7 @@ class Message:
 
     def encode(self, more: Iterable[Header]) -> bytes:
         """The same as it is sent. Raises httpx.LocalProtocolError if it cannot be."""
-        lines = [b": ".join(header) for header in self._add(more)]
-        return b"\r\n".join([self._start, *lines, b"", self.body])
+        return b"\r\n".join([self._start, *map(b": ".join, self._add(more)), b"", self.body])
 
     @cached_property
     def origin(self) -> Origin:
@@ -55,8 +54,7 @@ class Message:
         lengths = {value for name, value in self.headers if name.lower() == b"content-length"}
         if not _LINE.fullmatch(line) or lengths - {b"%d" % len(self.body)}:
             raise httpx.LocalProtocolError("its method, path or Content-Length is not right")
-        own = [*self.headers, *self._add(ALWAYS)]
-        return b"\r\n".join([line, *(b": ".join(header) for header in own)])
+        return b"\r\n".join([line, *map(b": ".join, [*self.headers, *self._add(ALWAYS)])])
 
     def _add(self, more: Iterable[Header]) -> list[Header]:
         return [header for header in more if header[0].lower() not in self._names]
